@@ -1,0 +1,1 @@
+"""Figures that lectures share, drawn by matplotlib; `theme` gives them one look."""
