@@ -1,10 +1,10 @@
 """Execute, normalize and check the notebooks that the repository keeps.
 
-    python tools/notebooks.py execute notebooks/*.ipynb     run, store outputs, normalize
-    python tools/notebooks.py normalize solutions           rewrite in the one clean form
-    python tools/notebooks.py check notebooks solutions     say what is not clean
+    python tools/notebooks.py execute notebooks/*.ipynb   run, store outputs, normalize
+    python tools/notebooks.py normalize solutions         rewrite in the one clean form
+    python tools/notebooks.py check notebooks solutions   say what is not clean
 
-A lecture is committed with its outputs; a homework source (it has nbgrader cells) is not.
+A lecture is committed with its outputs, a homework source (nbgrader's) without.
 One form, so that two people who run the same notebook commit the same bytes: minimal
 metadata, ids made from content, executions numbered from 1, no stderr, no widget state.
 """

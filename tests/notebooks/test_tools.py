@@ -55,12 +55,9 @@ def test_normalizing_twice_changes_nothing():
 
 
 def test_a_chosen_id_outlives_its_content_and_a_copy_gets_another():
-    a, b = new_markdown_cell("# New title"), new_markdown_cell("# New title")
-    a.id = b.id = "old-title"
-    assert [c.id for c in tool.normalize(lecture(a, b)).cells] == [
-        "old-title",
-        "new-title",
-    ]
+    nb = lecture(new_markdown_cell("# New title"), new_markdown_cell("# New title"))
+    nb.cells[0].id = nb.cells[1].id = "old-title"
+    assert [c.id for c in tool.normalize(nb).cells] == ["old-title", "new-title"]
 
 
 def test_a_widget_leaves_no_stored_view():
