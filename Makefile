@@ -1,0 +1,76 @@
+# LLM Compression from Scratch.  `make help` lists what there is to run.
+
+PYTHON ?= python3
+PORT ?= 8888
+ROLE ?= student
+STUDENT ?= $(or $(USER),student)
+CONDA_NAME := llm-compression
+VENV ?= $(if $(filter $(CONDA_NAME),$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
+
+bin := $(abspath $(VENV))/bin
+environment := $(PYTHON) tools/environment.py --venv $(VENV)
+tests := -n 2 --dist loadfile --durations=15 -rs
+
+.PHONY: help lab test release renew submit grade instructor data notebooks lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+# For students
+
+lab: python ## open the course in JupyterLab [PORT=8888 BROWSER=none ARGS=...]
+	@$(environment)
+	@$(bin)/python tools/lab.py --port $(PORT) --role $(ROLE) \
+	  $(if $(filter none,$(BROWSER)),--headless) $(ARGS)
+
+renew: python ## take a revised homework, and keep your own beside it [HW=hw_formats]
+	@$(environment)
+	@$(bin)/python tools/homework.py renew $(HW)
+
+submit: ## hand in, for a trial on one machine [STUDENT=ada HW=hw_formats]
+	@$(bin)/python tools/homework.py submit --student "$(STUDENT)" $(HW)
+
+data: python ## fetch the model and the texts again, where they are damaged
+	@$(environment) --again
+
+# For instructors
+
+release: python ## build the student version of every homework that changed
+	@$(environment)
+	@$(bin)/python tools/homework.py release
+
+grade: python ## grade what is in course/submitted [STUDENT=ada HW=hw_formats]
+	@$(environment)
+	@$(bin)/python tools/grade.py $(if $(HW),--homework $(HW)) \
+	  $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
+
+instructor: ROLE = instructor
+instructor: lab ## open JupyterLab with nbgrader's Formgrader
+
+# For authors
+
+test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path]
+	@$(environment) --extra dev
+	@$(PYTHON) tools/chromium.py
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(T)
+
+notebooks: python ## run every lecture again and store it clean
+	@$(environment) --extra dev
+	@$(bin)/python tools/notebooks.py execute notebooks
+	@$(bin)/python tools/notebooks.py normalize solutions
+
+lint: python ## format and check the code, notebooks included
+	@$(environment) --extra dev
+	@$(bin)/ruff format .
+	@$(bin)/ruff check --fix .
+	@$(bin)/python tools/notebooks.py check notebooks solutions
+
+clean: ## remove what is generated; homework/, submissions and grades stay
+	rm -rf course/release *.egg-info build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON): install Python 3.11, 3.12 or 3.13"; exit 1; }

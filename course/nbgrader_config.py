@@ -1,0 +1,47 @@
+"""The nbgrader course: where its folders are, and how a submission is run.
+
+Every nbgrader command and JupyterLab's formgrader and Validate button read this file,
+because `tools/lab.py` and `tools/grade.py` put this folder on
+JUPYTER_CONFIG_PATH.
+
+This is the plain way: a submission's cells and its tests share one process, under the
+account that grades. It suits a class that is trusted; it stops no one who reads files,
+rewrites later cells or leaves a process behind.
+"""
+
+from pathlib import Path
+
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbgrader.converters import Autograde
+
+COURSE = Path(__file__).resolve().parent
+
+c = get_config()  # a name that traitlets gives
+
+# The folders: solutions/ is the source, and there is no copy of it.
+c.CourseDirectory.course_id = "llm-compression"
+c.CourseDirectory.root = str(COURSE)
+c.CourseDirectory.source_directory = "../solutions"
+c.CourseDirectory.db_url = f"sqlite:///{COURSE / 'gradebook.db'}"
+c.Exchange.root = str(COURSE / "exchange")  # unused, but nbgrader looks for it
+
+# The release: what a student sees in place of a solution.
+c.ClearSolutions.code_stub = {
+    "python": "# YOUR CODE HERE\nraise NotImplementedError",
+}
+c.ClearSolutions.text_stub = "*Your answer here.*"
+
+# Running a submission: one slow cell ends, and the others still count.
+c.Execute.timeout = 120  # seconds a cell; SmolLM2 loads and is measured in one
+c.Execute.startup_timeout = 60
+c.Execute.interrupt_on_timeout = True
+c.LimitOutput.max_lines = 500
+c.LimitOutput.max_traceback = 60
+
+# Script in a submission's markdown or outputs must not run in the instructor's page:
+# of nbconvert's two ways only this preprocessor, placed last, stops it.
+c.SanitizeHTML.enabled = True
+c.Autograde.autograde_preprocessors = [
+    *Autograde.autograde_preprocessors.default(),
+    SanitizeHTML,
+]

@@ -1,0 +1,199 @@
+"""Homework's way round: solutions/ → course/release → homework/ → course/submitted.
+
+    python tools/homework.py release                    what changed in solutions/
+    python tools/homework.py start                      working copies, each made once
+    python tools/homework.py renew hw_formats           the new one; the old one is kept
+    python tools/homework.py submit --student ada [hw]  hand in, on this machine
+
+A student's file is never written over.  What is up to date is seen by hash, so that
+nothing heavy is imported then.  Read in order: `release`, `start`, `renew`, `submit`.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "course" / "nbgrader_config.py"
+STUDENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def sources(root: Path = ROOT) -> list[str]:
+    """The names of all homeworks that have a source."""
+    return sorted(path.stem for path in root.glob("solutions/*/*.ipynb"))
+
+
+# The release
+
+
+def release(root: Path = ROOT) -> list[str]:
+    """Build the student version of each homework whose source changed; return those."""
+    stamps_file = root / "course" / "release" / ".stamps.json"
+    stamps = read_json(stamps_file)
+    if not (root / "course" / "gradebook.db").exists():
+        stamps = {}  # a new gradebook must hear of every homework
+    now = {name: fingerprint(root, name) for name in sources(root)}
+    stale = [name for name in now if stamps.get(name) != now[name]]
+    if stale:
+        api = nbgrader_api(root)
+    for name in stale:
+        result = api.generate_assignment(name)
+        if not result["success"]:
+            sys.exit(f"{name} can't be released. nbgrader says:\n{result['log']}")
+        stamps[name] = now[name]
+        write_json(stamps_file, stamps)
+    return stale
+
+
+def fingerprint(root: Path, name: str) -> str:
+    """A hash of everything that decides the release of homework `name`."""
+    files = [
+        path
+        for path in sorted((root / "solutions" / name).rglob("*"))
+        if path.is_file() and ".ipynb_checkpoints" not in path.parts
+    ]
+    total = sha256((root / "course" / "nbgrader_config.py").read_bytes())
+    for path in files:
+        total.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def nbgrader_api(root: Path = ROOT):
+    """nbgrader, configured by course/nbgrader_config.py.  Its import takes seconds."""
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import Config, PyFileConfigLoader
+
+    loader = PyFileConfigLoader("nbgrader_config.py", path=str(root / "course"))
+    return NbGraderAPI(config=Config(loader.load_config()))
+
+
+# The student's side
+
+
+def start(root: Path = ROOT) -> list[str]:
+    """Make the working copies that are missing; return what there is to tell.
+
+    `taken.json` remembers of which release a copy was made. A copy that is still as it
+    was follows the release; one that was worked in stays, and its owner is told.
+    """
+    taken_file = root / "homework" / ".taken.json"
+    taken, news = read_json(taken_file), []
+    for released in sorted(root.glob("course/release/*/*.ipynb")):
+        name = released.stem
+        copy = root / "homework" / name / f"{name}.ipynb"
+        digest = file_digest(released)
+        if not copy.exists() or file_digest(copy) == taken.get(name):
+            if digest != taken.get(name) or not copy.exists():
+                copy_release(released.parent, copy.parent)
+        elif taken.get(name) != digest and file_digest(copy) != digest:
+            news.append(
+                f"{name} was revised since you began; yours is untouched. "
+                f"To take the new one and keep yours beside it: make renew HW={name}"
+            )
+            continue
+        taken[name] = digest
+        write_json(taken_file, taken)
+    return news
+
+
+def copy_release(released: Path, folder: Path) -> None:
+    """Copy the files of one release, the notebook last, each whole or not at all."""
+    for path in sorted(released.rglob("*"), key=lambda path: path.suffix == ".ipynb"):
+        if path.is_file():
+            target = folder / path.relative_to(released)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.draft")
+            shutil.copyfile(path, draft)
+            draft.replace(target)
+
+
+def renew(name: str, root: Path = ROOT) -> Path | None:
+    """Take the new release of `name`; return where the student's own work is kept."""
+    if not (root / "course" / "release" / name).is_dir():
+        sys.exit(f"There is no homework {name!r}; there are: {listed(sources(root))}")
+    copy = root / "homework" / name / f"{name}.ipynb"
+    kept = None
+    if copy.exists():
+        kept = copy.with_name(f"{name}.kept-{datetime.now():%Y%m%d-%H%M%S}.ipynb")
+        copy.rename(kept)
+    start(root)
+    return kept
+
+
+def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
+    """Hand in the working copies as `student`; return the names of those."""
+    if not STUDENT_NAME.fullmatch(student):
+        sys.exit(f"STUDENT={student!r} may have letters, digits, '.', '_', '-'.")
+    written = sorted(path.parent.name for path in root.glob("homework/*/*.ipynb"))
+    for name in names or dict.fromkeys(written):
+        copy = root / "homework" / name / f"{name}.ipynb"
+        if not copy.exists():
+            sys.exit(f"There is no homework/{name}; you have: {listed(written)}")
+        folder = root / "course" / "submitted" / student / name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(copy, folder / copy.name)
+        stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f UTC}"
+        (folder / "timestamp.txt").write_text(stamp, encoding="utf-8")
+    return names or list(dict.fromkeys(written))
+
+
+# Small things
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def read_json(path: Path) -> dict:
+    """The object in `path`; empty where there is none, or half of one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write all of `content` or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    draft.replace(path)
+
+
+def listed(names: list[str]) -> str:
+    """The names, for a message."""
+    return ", ".join(dict.fromkeys(names)) or "none yet (make lab makes them)"
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("verb", choices=["release", "start", "renew", "submit"])
+    parser.add_argument("homework", nargs="*")
+    parser.add_argument("--student", default=os.environ.get("USER", "student"))
+    arguments = parser.parse_args()
+    if arguments.verb == "submit":
+        for name in submit(arguments.student, arguments.homework):
+            print(f"Handed in {name} as {arguments.student}.")
+        return
+    for name in release():
+        print(f"Released {name}.")
+    if arguments.verb == "renew":
+        if not arguments.homework:
+            sys.exit("Which one? make renew HW=hw_formats")
+        for name in arguments.homework:
+            kept = renew(name)
+            print(f"{name} is new." + (f" Your work: {kept}" if kept else ""))
+    elif arguments.verb == "start":
+        print("\n".join(start()), end="")
+
+
+if __name__ == "__main__":
+    main()
