@@ -8,9 +8,9 @@ Weights are nearly normal, so levels at quantiles are used about equally often; 
 exact; both ends are levels, so that the largest weight of a block comes back exactly.
 Guarantee: |w - ŵ| <= c · (widest gap between levels) / 2.
 
-Codes, constants and ŵ equal bitsandbytes' CPU path bit for bit, and so keep its habits:
+Codes, constants and ŵ equal bitsandbytes' on a CPU bit for bit, and so keep its habits:
 a tie goes to the lower level; whole blocks multiply by 1/c, a last part-block divides
-by c; the first of two codes is the *high* nibble (in packing.py's streams, the low one).
+by c; the first of two codes is the high nibble (in packing.py's streams, the low one).
 Read in order: `normal_float_levels`, `quantize_4bit`, `dequantize_4bit`. Taught in
 notebooks/05.
 Source: Dettmers et al. 2023, arXiv:2305.14314, section 3 and appendix E.
@@ -84,8 +84,8 @@ def float4_levels() -> Float[Tensor, "16"]:
     """The FP4 of bitsandbytes, in the order of its codes, scaled so that 12 becomes 1.
 
     A sign and eight magnitudes of its own: 0, 1/16, 8, 12, 4, 6, 2, 3. Its exponents
-    count down, and its subnormal 1/16 lies far below the next number, 2. This is not the
-    E2M1 of OCP (0, ½, 1, 1½, 2, 3, 4, 6), which `lib.formats` has.
+    count down, and its subnormal 1/16 lies far below the next number, 2. It is not the
+    E2M1 of OCP (0, ½, 1, 1½, 2, 3, 4, 6), found in `lib.formats`.
     """
     exponents = torch.tensor([8.0, 4.0, 2.0])
     normals = torch.stack([exponents, 1.5 * exponents], 1).flatten()
