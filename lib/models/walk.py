@@ -1,0 +1,176 @@
+"""Walk a model's linear layers: list them, map or replace them, watch their inputs.
+
+Every method of the course is a function over tensors; this file carries it to a model.
+
+    with mapped_weights(model, lambda name, w: fake_quantize(w, bits=4, group=64)):
+        perplexity(model, windows)        # measured with the quantized weights
+    # and here the original weights are back, bit for bit
+
+Read in order: `linear_layers`, `mapped_weights`, `replace_layer`, `stream_inputs`.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lib.progress import progress
+
+Mapper = Callable[[str, Tensor], Tensor]  # (layer's name, weight) -> weight
+Receiver = Callable[[Tensor], None]  # takes one batch of inputs, (tokens, in_features)
+
+
+def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """Return every `nn.Linear` by name, in the model's order, but its output head.
+
+    The head, often tied to the embeddings, is left alone, as is usual in this field.
+    Raises ValueError where there is none, and where two layers share one weight.
+    """
+    kept_alone = _embedding_weights(model)
+    layers, owner = {}, {}
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear) or id(module.weight) in kept_alone:
+            continue
+        if id(module.weight) in owner:
+            raise ValueError(
+                f"{owner[id(module.weight)]} and {name} share one weight: "
+                "untie them first, or each would be changed twice"
+            )
+        owner[id(module.weight)] = name
+        layers[name] = module
+    if not layers:
+        kinds = sorted({type(m).__name__ for m in model.modules()})
+        raise ValueError(f"no nn.Linear besides the head, only {', '.join(kinds)}")
+    return layers
+
+
+def _embedding_weights(model: nn.Module) -> set[int]:
+    """Identities of the weights of the embeddings and of the head."""
+    ends = ("get_input_embeddings", "get_output_embeddings")
+    modules = [getattr(model, end)() for end in ends if hasattr(model, end)]
+    return {id(m.weight) for m in modules if m is not None}
+
+
+def map_weights(
+    model: nn.Module, fn: Mapper, names: Iterable[str] | None = None
+) -> dict[str, nn.Parameter]:
+    """Set each layer's weight to fn(name, weight); return the original parameters.
+
+    `names` selects layers (all of `linear_layers` otherwise). `fn` must keep the shape
+    and return finite floating-point numbers, else ValueError, and nothing is changed.
+    """
+    layers = _select(model, names)
+    mapped = {}
+    for name in progress(layers, "layers"):
+        weight = layers[name].weight
+        new = fn(name, weight.detach())
+        _check_mapped(name, weight, new)
+        mapped[name] = nn.Parameter(new.to(weight), requires_grad=weight.requires_grad)
+    originals = {name: layer.weight for name, layer in layers.items()}
+    for name, layer in layers.items():
+        layer.weight = mapped[name]
+    return originals
+
+
+@contextmanager
+def mapped_weights(
+    model: nn.Module, fn: Mapper, names: Iterable[str] | None = None
+) -> Iterator[nn.Module]:
+    """`map_weights` for the length of a `with` block; then the originals return."""
+    layers = _select(model, names)
+    originals = map_weights(model, fn, layers)
+    try:
+        yield model
+    finally:
+        for name, weight in originals.items():
+            layers[name].weight = weight
+
+
+def replace_layer(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
+    """Put `module` where the layer `name` is, and return the layer that was there."""
+    parent, _, child = name.rpartition(".")
+    modules = dict(model.named_modules())
+    if name not in modules or not name:
+        raise ValueError(_unknown(name, modules))
+    old = modules[name]
+    setattr(modules[parent], child, module)
+    return old
+
+
+def stream_inputs(
+    model: nn.Module,
+    windows: Int[Tensor, "n window"],
+    receivers: Mapping[str, Receiver],
+    *,
+    batch: int = 2,
+) -> None:
+    """Run `windows` through the model; hand each named layer's inputs to its receiver.
+
+    A receiver gets (tokens, in_features) once a batch, and keeps what it needs, such as
+    a sum of X^T X, so that nothing else is stored. The head is not computed.
+    """
+    if windows.numel() == 0 or batch < 1:
+        raise ValueError(f"windows of shape {tuple(windows.shape)}, batch={batch}")
+    layers = _select(model, receivers)
+    body = getattr(model, "base_model", model)
+
+    def hook(receiver: Receiver) -> Callable[..., None]:
+        return lambda _, args: receiver(args[0].detach().flatten(0, -2))
+
+    handles = [
+        layers[name].register_forward_pre_hook(hook(receivers[name])) for name in layers
+    ]
+    try:
+        with torch.inference_mode():
+            for ids in progress(windows.split(batch), "calibration"):
+                body(ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def capture_inputs(
+    model: nn.Module,
+    names: Iterable[str],
+    windows: Int[Tensor, "n window"],
+    *,
+    batch: int = 2,
+) -> dict[str, Float[Tensor, "tokens features"]]:
+    """Return the named layers' inputs, one row a token, as plain tensors in memory."""
+    kept: dict[str, list[Tensor]] = {name: [] for name in names}
+    receivers = {name: rows.append for name, rows in kept.items()}
+    stream_inputs(model, windows, receivers, batch=batch)
+    return {name: torch.cat(rows).clone() for name, rows in kept.items()}
+
+
+def _select(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Linear]:
+    """The linear layers of these names, in the model's order; ValueError for others."""
+    layers = linear_layers(model)
+    if names is None:
+        return layers
+    wanted = set(names)
+    for name in sorted(wanted - set(layers)):
+        raise ValueError(_unknown(name, layers))
+    return {name: layer for name, layer in layers.items() if name in wanted}
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """Say that there is no such layer, and which names come near."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"no layer named {name!r}" + (f"; near: {', '.join(near)}" if near else "")
+
+
+def _check_mapped(name: str, old: Tensor, new: Tensor) -> None:
+    """Raise ValueError unless `new` can stand in for the weight `old`."""
+    if new.shape != old.shape:
+        raise ValueError(
+            f"{name}: the new weight has shape {tuple(new.shape)}, "
+            f"the layer's is {tuple(old.shape)}"
+        )
+    if not new.is_floating_point():
+        raise ValueError(f"{name}: the new weight is {new.dtype}: dequantize it first")
+    if bad := int((~new.isfinite()).sum()):
+        raise ValueError(f"{name}: {bad} of {new.numel()} new weights are not finite")
