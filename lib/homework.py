@@ -29,7 +29,7 @@ def own_work(homework: str, *functions: object) -> None:
                 if is_within(name, withheld):
                     raise AssertionError(
                         f"{function.__name__} uses {name}, and writing that is what "
-                        f"{homework} is about. Take it out and put your own in its place."
+                        f"{homework} is about. Take it out and put yours in its place."
                     )
 
 

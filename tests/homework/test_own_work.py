@@ -77,7 +77,7 @@ def test_what_is_no_function_is_let_through():
     ],
 )
 def test_borrowed_work_is_named_kindly(function):
-    with pytest.raises(AssertionError, match=r"uses lib\.formats.*your own"):
+    with pytest.raises(AssertionError, match=r"uses lib\.formats.*put yours"):
         own_work("hw_formats", function)
     own_work("hw_linear", function)  # which does not withhold it
 

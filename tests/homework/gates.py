@@ -1,0 +1,216 @@
+"""The class that a homework is judged by: who submits what, and what each must get.
+
+Read in order: `Answers`, `answered` (put functions into a notebook), `students`,
+`grade` (through the real nbgrader), `complaints`, `table`.
+"""
+
+import ast
+import copy
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from lib.homework import WITHHELD
+
+HERE = Path(__file__).parent
+SOLUTIONS = HERE.parents[1] / "solutions"
+HOMEWORKS = sorted(path.name for path in SOLUTIONS.glob("hw_*") if path.is_dir())
+DESK_SECONDS = 20  # a student waits no longer for Validate
+BEGIN = "### BEGIN SOLUTION"
+
+Grades = dict[str, dict[str, dict]]  # {student: {grade_id: score, max, manual}}
+
+
+def read(name: str) -> NotebookNode:
+    """Read the source notebook of a homework."""
+    return nbformat.read(SOLUTIONS / name / f"{name}.ipynb", as_version=4)
+
+
+def role(cell: NotebookNode) -> str | None:
+    """Say what nbgrader takes a cell for: answer, test, written, text, or None."""
+    meta = cell.metadata.get("nbgrader")
+    if meta is None:
+        return None
+    if meta["solution"]:
+        return "written" if meta["grade"] else "answer"
+    return "test" if meta["grade"] else "text"
+
+
+def graded(nb: NotebookNode) -> dict[str, float]:
+    """Return {grade_id: points} of a notebook's test cells."""
+    tests = (cell.metadata.nbgrader for cell in nb.cells if role(cell) == "test")
+    return {meta.grade_id: float(meta.points) for meta in tests}
+
+
+# ------------------------------------------------------------------ answers
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A file of functions that replace the solution's, and what that must cost."""
+
+    docstring: str
+    loses: frozenset[str]
+    functions: dict[str, str]
+    helpers: str
+
+    @classmethod
+    def parse(cls, source: str) -> "Answers":
+        """Cut a file into its docstring, LOSES, functions, and all else (helpers)."""
+        tree = ast.parse(source)
+        docstring = ast.get_docstring(tree) or ""
+        loses: frozenset[str] = frozenset()
+        functions, helpers = {}, []
+        for node in tree.body[1 if docstring else 0 :]:
+            text = ast.get_source_segment(source, node) or ""
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = text
+            elif isinstance(node, ast.Assign) and text.startswith("LOSES"):
+                loses = frozenset(ast.literal_eval(node.value))
+            else:
+                helpers.append(text)
+        return cls(docstring, loses, functions, "\n".join(helpers))
+
+
+def functions_of(cell: NotebookNode) -> dict[str, ast.FunctionDef]:
+    """Return the top-level functions that a code cell defines."""
+    body = ast.parse(cell.source).body
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def answered(nb: NotebookNode, answers: Answers) -> NotebookNode:
+    """Return `nb` with each function that `answers` has in place of its own.
+
+    Functions that the notebook doesn't define are helpers: they go, with the imports,
+    before the first answer. ValueError where no function of the notebook is replaced.
+    """
+    nb = copy.deepcopy(nb)
+    cells = [cell for cell in nb.cells if role(cell) == "answer"]
+    replaced: set[str] = set()
+    for cell in cells:
+        lines = cell.source.split("\n")
+        for name, node in reversed(functions_of(cell).items()):
+            if name in answers.functions:
+                start, end = node.lineno - 1, node.end_lineno
+                # the closing marker is a comment behind the last statement
+                if end < len(lines) and "### END SOLUTION" in lines[end]:
+                    end += 1
+                lines[start:end] = answers.functions[name].split("\n")
+                replaced.add(name)
+        cell.source = "\n".join(lines)
+    if not replaced:
+        raise ValueError(f"no function of the notebook is among {answers.functions}")
+    helpers = [text for name, text in answers.functions.items() if name not in replaced]
+    cells[0].source = "\n\n".join([answers.helpers, *helpers, cells[0].source])
+    return nb
+
+
+def borrowing(nb: NotebookNode, homework: str) -> NotebookNode:
+    """Return `nb` whose every answer imports what the homework withholds."""
+    nb = copy.deepcopy(nb)
+    for cell in nb.cells:
+        if role(cell) == "answer":
+            line = f"import {WITHHELD[homework][0]}\n    {BEGIN}"
+            cell.source = cell.source.replace(BEGIN, line)
+    return nb
+
+
+def mutants(name: str) -> dict[str, Answers]:
+    """Read a homework's mutants: {name: answers}."""
+    files = sorted((HERE / name / "mutants").glob("*.py"))
+    return {path.stem: Answers.parse(path.read_text()) for path in files}
+
+
+def alternative(name: str) -> Answers:
+    """Read the solution of a homework that is right and written differently."""
+    return Answers.parse((HERE / name / "alternative.py").read_text())
+
+
+# ------------------------------------------------------------------ the class
+
+
+def students(name: str) -> dict[str, NotebookNode]:
+    """Return what each student submits (`stub` comes from the release itself)."""
+    source = read(name)
+    submissions = {
+        "solution": source,
+        "alternative": answered(source, alternative(name)),
+        "borrower": borrowing(source, name),
+    }
+    for mutant, answers in mutants(name).items():
+        submissions[f"mutant_{mutant}"] = answered(source, answers)
+    return submissions
+
+
+def grade(name: str, root: Path) -> dict:
+    """Grade the class of one homework under `root`; the report of grade_class.py."""
+    folder = root / "source" / name
+    folder.mkdir(parents=True)
+    nbformat.write(read(name), folder / f"{name}.ipynb")
+    for student, nb in students(name).items():
+        folder = root / "submitted" / student / name
+        folder.mkdir(parents=True)
+        nbformat.write(nb, folder / f"{name}.ipynb")
+    done = subprocess.run(
+        [sys.executable, HERE / "grade_class.py", root, name],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout[-3000:] + done.stderr[-6000:])
+    return json.loads((root / "report.json").read_text())
+
+
+def losses(grades: dict[str, dict]) -> dict[str, float]:
+    """Return {grade_id: points lost} of one student's test cells."""
+    lost = {}
+    for grade_id, cell in grades.items():
+        if not cell["manual"] and cell["score"] != cell["max"]:
+            lost[grade_id] = cell["max"] - (cell["score"] or 0)
+    return lost
+
+
+def complaints(name: str, report: dict) -> list[str]:
+    """Say what is wrong with the grades that the class got."""
+    grades, points = report["grades"], graded(read(name))
+    wrong = []
+    for student in ("solution", "alternative"):
+        if lost := losses(grades[student]):
+            wrong.append(f"{student} is right and loses {lost}")
+    for student in ("stub", "borrower"):
+        if (lost := losses(grades[student])) != points:
+            wrong.append(f"{student} should lose {points}, and loses {lost}")
+    for cell in grades["stub"].values():
+        if cell["score"] != 0:
+            wrong.append(f"stub has {cell['score']} where 0 is due (None: not graded)")
+    for mutant, answers in mutants(name).items():
+        lost = losses(grades[f"mutant_{mutant}"])
+        if lost.keys() != answers.loses or not lost:
+            wrong.append(
+                f"mutant {mutant} ({answers.docstring}) should lose points at exactly "
+                f"{sorted(answers.loses)}, and loses {lost}"
+            )
+    if report["desk"]["problems"]:
+        wrong.append(f"Validate is unhappy with right answers: {report['desk']}")
+    if (seconds := report["desk"]["seconds"]) > DESK_SECONDS:
+        wrong.append(f"Validate takes {seconds:.1f} s; at most {DESK_SECONDS}")
+    return wrong
+
+
+def table(name: str, report: dict) -> str:
+    """Return what every student lost, one a line."""
+    points = graded(read(name))
+    lines = [
+        f"{name}: {sum(points.values()):g} points in tests; "
+        f"Validate takes {report['desk']['seconds']:.1f} s"
+    ]
+    for student, grades in report["grades"].items():
+        lost = losses(grades)
+        where = ", ".join(f"{k} {v:g}" for k, v in lost.items()) or "nothing"
+        lines.append(f"  {student:34} loses {sum(lost.values()):4g}: {where}")
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Every homework keeps the contract of tests/homework/README.md."""
+
+import ast
+import re
+
+import gates
+import pytest
+
+from lib.homework import WITHHELD
+
+HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
+
+
+@pytest.fixture(params=gates.HOMEWORKS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def cells(name):
+    return gates.read(name).cells
+
+
+def of_role(cells, role):
+    return [cell for cell in cells if gates.role(cell) == role]
+
+
+def test_the_first_cell_states_the_points(cells):
+    worth = [
+        (cell.metadata.nbgrader.grade_id, cell.metadata.nbgrader.points)
+        for cell in cells
+        if gates.role(cell) in ("test", "written")
+    ]
+    bonus = sum(points for grade_id, points in worth if grade_id.startswith("bonus"))
+    points = sum(points for _, points in worth) - bonus
+    assert bonus > 0, "a homework has a bonus"
+    assert f"{points:g} points" in cells[0].source
+    assert f"{bonus:g} bonus" in cells[0].source
+
+
+def test_grade_ids_are_unique_and_identifiers(cells):
+    ids = [cell.metadata.nbgrader.grade_id for cell in cells if gates.role(cell)]
+    assert len(ids) == len(set(ids))
+    assert all(grade_id.isidentifier() for grade_id in ids), ids
+
+
+def test_there_is_a_written_question_with_a_model_answer(cells):
+    written = of_role(cells, "written")
+    assert written
+    for cell in written:
+        assert all(marker in cell.source for marker in SOLUTION), cell.id
+
+
+def test_an_answer_is_functions_with_the_body_left_out(cells):
+    for cell in of_role(cells, "answer"):
+        assert all(marker in cell.source for marker in SOLUTION), cell.id
+        for node in ast.parse(cell.source).body:
+            kinds = ast.FunctionDef | ast.Import | ast.ImportFrom
+            assert isinstance(node, kinds), f"{cell.id}: {ast.unparse(node)}"
+            if isinstance(node, ast.FunctionDef):
+                assert ast.get_docstring(node), f"{node.name} states no contract"
+
+
+def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
+    tests = of_role(cells, "test")
+    assert tests
+    for cell in tests:
+        assert cell.metadata.nbgrader.locked, cell.id
+        visible, rest = cell.source.split(HIDDEN[0])
+        hidden, _ = rest.split(HIDDEN[1])
+        assert f'own_work("{name}", ' in visible, cell.id
+        asserts = [n for n in ast.walk(ast.parse(visible)) if isinstance(n, ast.Assert)]
+        assert asserts and all(n.msg for n in asserts), f"{cell.id} has mute asserts"
+        assert "assert" in hidden or "float(" in hidden, cell.id
+        borrowed = [w for w in WITHHELD[name] if f"import {w}" in visible]
+        assert not borrowed, f"{cell.id} imports {borrowed} before a student's eyes"
+
+
+def test_an_exercise_is_a_card(cells):
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    exercises = len(of_role(cells, "answer"))
+    assert text.count("★") >= exercises, "stars say how hard an exercise is"
+    assert len(re.findall(r"\d+ min", text)) >= exercises, "and minutes how long"
+    assert text.count("<details>") >= 2 * exercises, "a ladder has at least two rungs"
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_there_are_eight_named_mutants_and_a_whole_alternative(name, cells):
+    mutants = gates.mutants(name)
+    assert len(mutants) >= 8
+    tests = {cell.metadata.nbgrader.grade_id for cell in of_role(cells, "test")}
+    for mutant, answers in mutants.items():
+        assert answers.docstring, f"{mutant} does not name its misconception"
+        assert answers.loses and answers.loses <= tests, mutant
+    missed = tests - frozenset().union(*(m.loses for m in mutants.values()))
+    assert not missed, f"no mutant tries {missed}"
+    asked = {f for cell in of_role(cells, "answer") for f in gates.functions_of(cell)}
+    assert asked <= gates.alternative(name).functions.keys()
