@@ -140,7 +140,7 @@ def test_mse_finds_the_best_clip_of_a_normal_distribution(bits):
 
 def test_kl_finds_the_threshold_at_which_codes_match_the_density():
     # A density that is constant over each cell of the grid with threshold t0 = 1016
-    # bins = 127 steps of 8 bins: there Q = P but for three outliers; no other grid fits.
+    # bins = 127 steps of 8 bins: there Q = P but for three outliers, and nowhere else.
     heights = torch.randint(
         50, 5000, (127,), generator=torch.Generator().manual_seed(2)
     )
