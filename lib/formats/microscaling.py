@@ -1,0 +1,149 @@
+"""Blocks of tiny floats that share a scale: MXFP8, MXFP6, MXFP4, MXINT8 and NVFP4.
+
+A block's range is spent once, on its scale, so that each element needs few bits:
+
+    MX:     s = 2^(floor(log2 max|x|) - E_max),  one byte (E8M0) for 32 elements
+    NVFP4:  s = E4M3(max|x| / 6 / t),  one byte for 16, with t = max|all x| / (6 · 448)
+    both:   c = element(x / (s t)), saturating;   x̂ = s t c   (t = 1 in MX)
+
+E_max is the exponent of the element's largest number, so max|x| / s lies in its top
+binade: MX may clip there (MXFP4 takes 7.9 to 6), NVFP4 uses the range in full.
+Guarantee: x̂ of what already is a block of the format is the block itself (MX).
+
+Read in order: `BlockFormat`, `block_scales`, `quantize_blocks`, `dequantize_blocks`.
+Taught in notebooks/02.  Source: OCP Microscaling Formats (MX) v1.0, sections 5 and 6.3;
+NVIDIA 2025, "Pretraining LLMs with NVFP4", arXiv:2509.25149, section 2.
+"""
+
+from dataclasses import dataclass
+from math import nan
+
+import torch
+from jaxtyping import Float64, Shaped, UInt8
+from torch import Tensor
+
+from lib.formats.floating import (
+    FP4_E2M1,
+    FP6_E2M3,
+    FP6_E3M2,
+    FP8_E4M3,
+    FP8_E5M2,
+    FP64,
+    INPUTS,
+    FloatFormat,
+    decode,
+    encode,
+    log2_of,
+    power_of_two_below,
+    round_to,
+    two_to,
+)
+
+E8M0_BIAS = 127  # codes 0 to 254 mean 2^-127 to 2^127; 255 means NaN
+
+
+@dataclass(frozen=True)
+class BlockFormat:
+    """`block` elements beside one scale: a power of two (E8M0) if `scale` is None."""
+
+    name: str
+    element: FloatFormat
+    block: int = 32
+    scale: FloatFormat | None = None
+
+    @property
+    def bits_per_value(self) -> float:
+        """Element bits and the element's share of the 8-bit scale."""
+        return self.element.bits + 8 / self.block
+
+
+MXFP8_E4M3 = BlockFormat("MXFP8 E4M3", FP8_E4M3)
+MXFP8_E5M2 = BlockFormat("MXFP8 E5M2", FP8_E5M2)
+MXFP6_E2M3 = BlockFormat("MXFP6 E2M3", FP6_E2M3)
+MXFP6_E3M2 = BlockFormat("MXFP6 E3M2", FP6_E3M2)
+MXFP4 = BlockFormat("MXFP4", FP4_E2M1)
+# k / 64 for k in -127..127: with one exponent bit the gap never changes.  (OCP stores
+# these numbers in two's complement, and leaves it open whether -128 is used.)
+MXINT8 = BlockFormat("MXINT8", FloatFormat("INT8/64", 1, 6, bias=1, specials="none"))
+NVFP4 = BlockFormat("NVFP4", FP4_E2M1, block=16, scale=FP8_E4M3)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A quantized tensor: codes of elements, codes of scales, one fp32 scale in all."""
+
+    fmt: BlockFormat
+    codes: UInt8[Tensor, "*rows cols"]
+    scales: UInt8[Tensor, "*rows blocks"]
+    tensor_scale: float = 1.0
+
+
+def block_scales(
+    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
+) -> tuple[Float64[Tensor, "*rows blocks"], float]:
+    """Scale of each run of `fmt.block` along the last axis, and the tensor's own scale.
+
+    All-zero blocks get the smallest scale.  Raises as `quantize_blocks` does.
+    """
+    runs = split(x, fmt)
+    largest = runs.abs().amax(-1)  # (*rows, blocks)
+    if fmt.scale is None:
+        scales = power_of_two_below(largest, FP64) * 2.0**-fmt.element.max_exponent
+        return scales.clamp_(2.0**-E8M0_BIAS, 2.0**E8M0_BIAS), 1.0
+    full = fmt.element.max * fmt.scale.max
+    tensor_scale = (largest.amax() / full).to(torch.float32).item() or 1.0
+    wanted = largest / fmt.element.max / tensor_scale
+    rounded = round_to(wanted, fmt.scale, overflow="saturate")
+    return rounded.clamp_(min=fmt.scale.smallest_subnormal), tensor_scale
+
+
+def quantize_blocks(x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat) -> Blocks:
+    """Codes of the elements and of their scales, to nearest even, saturating.
+
+    Raises `ValueError` for an empty tensor, NaN or infinity, a dtype that `round_to`
+    refuses, or a last axis that `fmt.block` does not divide.
+    """
+    scales, tensor_scale = block_scales(x, fmt)
+    scaled = split(x, fmt) / (scales * tensor_scale).unsqueeze(-1)
+    codes = encode(scaled.flatten(-2), fmt.element, overflow="saturate")
+    if fmt.scale is None:
+        scale_codes = log2_of(scales) + E8M0_BIAS
+    else:
+        scale_codes = encode(scales, fmt.scale)
+    return Blocks(fmt, codes.to(torch.uint8), scale_codes.to(torch.uint8), tensor_scale)
+
+
+def dequantize_blocks(blocks: Blocks) -> Float64[Tensor, "*rows cols"]:
+    """Number that each code stands for: element × block scale × tensor scale."""
+    fmt, codes = blocks.fmt, blocks.scales
+    if fmt.scale is None:
+        scales = two_to(codes.to(torch.int64) - E8M0_BIAS).masked_fill(
+            codes == 255, nan
+        )
+    else:
+        scales = decode(codes, fmt.scale)
+    elements = decode(blocks.codes, fmt.element).unflatten(-1, (-1, fmt.block))
+    return (elements * (scales * blocks.tensor_scale).unsqueeze(-1)).flatten(-2)
+
+
+def round_to_blocks(
+    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
+) -> Shaped[Tensor, "*rows cols"]:
+    """What x becomes when it is stored in `fmt`; same shape, same dtype."""
+    return dequantize_blocks(quantize_blocks(x, fmt)).to(x.dtype)
+
+
+def split(
+    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
+) -> Float64[Tensor, "*rows blocks block"]:
+    """Check x, and cut its last axis into blocks of float64."""
+    if x.dtype not in INPUTS:
+        raise ValueError(f"x is {x.dtype}; blocks take float16, 32, 64 or bfloat16")
+    if x.numel() == 0 or x.shape[-1] % fmt.block:
+        raise ValueError(
+            f"{fmt.name}: block={fmt.block} does not divide the last axis of x, "
+            f"of shape {tuple(x.shape)}, into at least one block"
+        )
+    if bad := int(x.numel() - x.isfinite().sum()):
+        raise ValueError(f"{fmt.name}: x holds {bad} infinities or NaN")
+    return x.detach().to(torch.float64).unflatten(-1, (-1, fmt.block))
