@@ -23,7 +23,8 @@ c.CourseDirectory.course_id = "llm-compression"
 c.CourseDirectory.root = str(COURSE)
 c.CourseDirectory.source_directory = "../solutions"
 c.CourseDirectory.db_url = f"sqlite:///{COURSE / 'gradebook.db'}"
-c.Exchange.root = str(COURSE / "exchange")  # unused, but nbgrader looks for it
+c.Exchange.root = str(COURSE / "exchange")  # unused, but nbgrader wants it there
+(COURSE / "exchange").mkdir(exist_ok=True)
 
 # The release: what a student sees in place of a solution.
 c.ClearSolutions.code_stub = {
@@ -35,6 +36,7 @@ c.ClearSolutions.text_stub = "*Your answer here.*"
 c.Execute.timeout = 120  # seconds a cell; SmolLM2 loads and is measured in one
 c.Execute.startup_timeout = 60
 c.Execute.interrupt_on_timeout = True
+c.KernelManager.transport_encryption = "auto"  # no one on the machine listens in
 c.LimitOutput.max_lines = 500
 c.LimitOutput.max_traceback = 60
 

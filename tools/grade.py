@@ -8,8 +8,10 @@ its grade is missing.  Read in order: `main`, `grade`, `standing`, `table`.
 
 import argparse
 import os
+import re
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import homework
@@ -32,6 +34,8 @@ def main() -> None:
     )
     if not submissions:
         sys.exit(f"Nothing to grade: there is no course/submitted/{pattern}")
+    # nbgrader 0.9.6 adds rows in an order that SQLAlchemy remarks on, three times each.
+    warnings.filterwarnings("ignore", "Object of type", module="nbgrader")
     homework.release()  # the gradebook knows a homework once it is released
     with tempfile.TemporaryDirectory() as private:
         # A start-up file that a submission leaves, it leaves here: for one batch.
@@ -62,10 +66,12 @@ def standing(api, name: str, student: str) -> tuple[str, str, str]:
 
 
 def reason(result: dict) -> str:
-    """The line of nbgrader's log that says why it gave up."""
-    lines = (result.get("error") or result.get("log") or "no reason").splitlines()
-    errors = [line for line in lines if "ERROR" in line] or lines
-    return errors[-1].split("ERROR]")[-1].strip()
+    """The last error that nbgrader's log names: the one that made it give up."""
+    log = result.get("log") or result["error"]
+    named = re.findall(
+        r"^\s*(?:\w+\.)*(\w+(?:Error|Exception): .+)$", log, re.MULTILINE
+    )
+    return named[-1] if named else log.strip().splitlines()[-1]
 
 
 def table(rows: list[tuple[str, ...]]) -> str:

@@ -130,8 +130,10 @@ def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
     """Hand in the working copies as `student`; return the names of those."""
     if not STUDENT_NAME.fullmatch(student):
         sys.exit(f"STUDENT={student!r} may have letters, digits, '.', '_', '-'.")
-    written = sorted(path.parent.name for path in root.glob("homework/*/*.ipynb"))
-    for name in names or dict.fromkeys(written):
+    written = sorted({path.parent.name for path in root.glob("homework/*/*.ipynb")})
+    if not written:
+        sys.exit("There is no homework yet: make lab makes your copies.")
+    for name in names or written:
         copy = root / "homework" / name / f"{name}.ipynb"
         if not copy.exists():
             sys.exit(f"There is no homework/{name}; you have: {listed(written)}")
@@ -140,7 +142,7 @@ def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
         shutil.copyfile(copy, folder / copy.name)
         stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f UTC}"
         (folder / "timestamp.txt").write_text(stamp, encoding="utf-8")
-    return names or list(dict.fromkeys(written))
+    return names or written
 
 
 # Small things
@@ -169,7 +171,7 @@ def write_json(path: Path, content: dict) -> None:
 
 def listed(names: list[str]) -> str:
     """The names, for a message."""
-    return ", ".join(dict.fromkeys(names)) or "none yet (make lab makes them)"
+    return ", ".join(names) or "none"
 
 
 def main() -> None:
@@ -178,7 +180,7 @@ def main() -> None:
     parser.add_argument("verb", choices=["release", "start", "renew", "submit"])
     parser.add_argument("homework", nargs="*")
     parser.add_argument("--student", default=os.environ.get("USER", "student"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if arguments.verb == "submit":
         for name in submit(arguments.student, arguments.homework):
             print(f"Handed in {name} as {arguments.student}.")

@@ -9,6 +9,7 @@ Read in order: `main`, `serve`, `check_port`.
 import argparse
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ import homework
 from jupyter_core.paths import jupyter_runtime_dir
 
 ROOT = Path(__file__).resolve().parents[1]
+FIRST_PAGE = "lab/tree/README.md"  # the map of the course, rendered
 START_S = 60.0  # a server that shows no sign of life by then has failed
 
 
@@ -64,11 +66,13 @@ def serve(port: int, role: str, flags: list[str], began: float) -> int:
     command = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        *("--ServerApp.answer_yes=True", "--log-level=ERROR"),
+        *("--ServerApp.answer_yes=True", "--Application.log_level=ERROR"),
+        f"--LabApp.default_url=/{FIRST_PAGE}",
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *flags,
     ]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | config_path(role))
+    settings = {"JUPYTER_TOKEN": secrets.token_hex(24)} | os.environ | config_path(role)
+    server = subprocess.Popen(command, cwd=ROOT, env=settings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server by itself
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     address = wait_for_address(server)
@@ -103,7 +107,7 @@ def wait_for_address(server: subprocess.Popen) -> str | None:
             time.sleep(0.1)
             continue
         token = f"?token={facts['token']}" if facts["token"] else ""
-        return f"{facts['url']}lab{token}"
+        return f"{facts['url']}{FIRST_PAGE}{token}"
     return None
 
 
