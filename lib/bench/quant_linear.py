@@ -1,0 +1,111 @@
+"""Perplexity of SmolLM2 after rounding to nearest, for every bit width and group size.
+
+    python -m lib.bench.quant_linear        # 50 perplexities; on a GPU where there is one
+
+Weights alone first: w becomes ŵ, the product stays in float32. Then weights and
+activations: every layer a `QuantizedLinear`, its inputs' grids from one token each
+(dynamic) or from calibration plays (static), by each rule. Lecture 03 draws the file.
+Read in order: `rounded`, `weight_points`, `activation_points`.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib.bench.record import record
+from lib.data.text import calibration_windows
+from lib.models.evaluate import Protocol, perplexity
+from lib.models.load import load_model
+from lib.models.walk import linear_layers, mapped_weights, replace_layer, stream_inputs
+from lib.progress import progress
+from lib.quant import (
+    Histogram,
+    QuantizedLinear,
+    bits_per_weight,
+    fake_quantize,
+    static_grid,
+)
+
+BITS = range(2, 9)
+GROUPS = ("tensor", "channel", 192, 64, 32)  # both widths, 576 and 1536, divide
+RULES = ("minmax", "percentile", "mse", "kl")
+
+
+def rounded(model: nn.Module, windows, **kind) -> dict[str, Any]:
+    """One point: the kind of grid, what it stores, and the perplexity it leaves."""
+    shapes = [tuple(layer.weight.shape) for layer in linear_layers(model).values()]
+    total = sum(rows * cols for rows, cols in shapes)
+    stored = sum(r * c * bits_per_weight((r, c), **kind) for r, c in shapes) / total
+    with mapped_weights(model, lambda _, w: fake_quantize(w, **kind)):
+        found = perplexity(model, windows)
+    return {**kind, "bits_per_weight": stored, "perplexity": found}
+
+
+def weight_points(model: nn.Module, windows) -> list[dict[str, Any]]:
+    """Every bit width at every group size, asymmetric; symmetric in groups of 64."""
+    kinds = [
+        {"bits": bits, "group": group, "symmetric": symmetric}
+        for bits in BITS
+        for group, symmetric in [*((g, False) for g in GROUPS), (64, True)]
+    ]
+    return [rounded(model, windows, **kind) for kind in progress(kinds, "weights")]
+
+
+def int8_model(model: nn.Module, inputs: dict[str, Any]) -> dict[str, nn.Module]:
+    """Replace every named layer by its int8 twin; return the layers that were there."""
+    layers = linear_layers(model)
+    return {
+        name: replace_layer(
+            model, name, QuantizedLinear.from_linear(layers[name], inputs=grid)
+        )
+        for name, grid in inputs.items()
+    }
+
+
+def observe(model: nn.Module, windows) -> dict[str, Histogram]:
+    """The histogram of every linear layer's inputs."""
+    seen = {name: Histogram() for name in linear_layers(model)}
+    stream_inputs(model, windows, {name: h.observe for name, h in seen.items()})
+    return seen
+
+
+def activation_points(model: nn.Module, windows, calibration) -> dict[str, float]:
+    """Perplexity with int8 weights and activations, by where the inputs' grid is from.
+
+    The key "weights alone" keeps the activations in float32: the floor of the others.
+    """
+    kind = {"bits": 8, "group": "channel", "symmetric": True}
+    points = {"weights alone": rounded(model, windows, **kind)["perplexity"]}
+    seen = observe(model, calibration)
+    for how in progress(("token", "tensor", *RULES), "activations"):
+        static = how in RULES
+        inputs = {
+            name: static_grid(h, how) if static else how for name, h in seen.items()
+        }
+        originals = int8_model(model, inputs)
+        points[how] = perplexity(model, windows)
+        for name, layer in originals.items():
+            replace_layer(model, name, layer)
+    return points
+
+
+def main() -> None:
+    """Measure everything and write lib/bench/results/linear_perplexity.json."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = load_model()
+    model.to(device)
+    protocol = Protocol()
+    windows = protocol.windows(tokenizer).to(device)
+    calibration = calibration_windows(tokenizer, count=8).to(device)
+    results = {
+        "baseline": perplexity(model, windows),
+        "activations_int8": activation_points(model, windows, calibration),
+        "weights": weight_points(model, windows),
+    }
+    how = f"{protocol}; static grids from 8 windows of 512 of the calibration plays"
+    print(record("linear_perplexity", results, protocol=how))
+
+
+if __name__ == "__main__":
+    main()
