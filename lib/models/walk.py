@@ -118,7 +118,10 @@ def stream_inputs(
     body = getattr(model, "base_model", model)
 
     def hook(receiver: Receiver) -> Callable[..., None]:
-        return lambda _, args: receiver(args[0].detach().flatten(0, -2))
+        def look(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            receiver(args[0].detach().flatten(0, -2))  # returned, it would replace args
+
+        return look
 
     handles = [
         layers[name].register_forward_pre_hook(hook(receivers[name])) for name in layers
