@@ -1,0 +1,196 @@
+"""GPTQ: round one column, then move those that are left so as to cancel its error.
+
+    minimize  E = tr((W − Ŵ) H (W − Ŵ)ᵀ)          H = (2/n) X Xᵀ + λ I,   H⁻¹ = Uᵀ U
+    for j = 1 … cols:      e_j = (w_j − ŵ_j) / U_jj,     w_k −= e_j U_jk   for k > j
+
+Guarantees, each a test. E = Σ_j ‖e_j‖² exactly: what the loop books is what the layer
+errs. The block size changes the time, not the codes. In the natural order the codes are
+those of OBQ in that order (obq.py), found in O(rows·cols²) in place of O(rows·cols³).
+
+What makes it fast: all rows share U; inside a block only the block is updated, and the
+rest waits for one matrix product; W is held transposed, so that a column is one run of
+memory. What makes it right: a group's grid is read from the weights as they are when its
+first column comes up, with every earlier error already in them.
+
+Read in order: hessian.py, `cancel_errors`, `GPTQ`, `gptq`.  Taught in notebooks/06.
+Source: Frantar et al. 2022, arXiv:2210.17323, algorithm 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import gcd, isfinite
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lib.quant.grouped import Grouped, fit_groups
+from lib.quant.hessian import Hessian, inverse_factor
+from lib.quant.linear import Grid, checked_matrix
+
+# (column j, the columns left to round from j on) -> ŵ_j
+Rounder = Callable[[int, Float[Tensor, "left rows"]], Float[Tensor, " rows"]]
+
+
+def cancel_errors(
+    w: Float[Tensor, "cols rows"],
+    factor: Float[Tensor, "cols cols"],
+    round_column: Rounder,
+    *,
+    group: int = 1,
+    block: int = 128,
+) -> Float[Tensor, " cols"]:
+    """Round Wᵀ column by column in place, to Ŵᵀ; return Σ_rows e_j² of each column.
+
+    `round_column(j, left)` sees left[k] = w_{j+k} with every earlier error in it, for
+    the rest of j's group at least. Whatever it returns is compensated: a grid's level,
+    an entry of a codebook, zero (pruning), or w_j itself, kept (SpQR's outliers).
+    """
+    block = _aligned(block, group)
+    losses = []
+    for start in range(0, len(w), block):
+        stop = min(start + block, len(w))
+        errors = torch.empty_like(w[start:stop])  # E, a row for each column of W
+        pivots = factor.diagonal()[start:stop].tolist()
+        for j, pivot in zip(range(start, stop), pivots, strict=True):
+            rounded = round_column(j, w[j:])
+            error = torch.sub(w[j], rounded, out=errors[j - start]).div_(pivot)
+            w[j] = rounded
+            w[j + 1 : stop].addr_(factor[j, j + 1 : stop], error, alpha=-1)
+        w[stop:].addmm_(factor[start:stop, stop:].T, errors, alpha=-1)  # the lazy part
+        losses.append(errors.square().sum(1))
+    return torch.cat(losses)
+
+
+def _aligned(block: int, group: int) -> int:
+    """The largest block up to `block` that a group fits into, or that fits into it.
+
+    A group then begins at a block's start or lies inside one block, and its columns are
+    up to date when its first one comes up.
+    """
+    return block // group * group if block >= group else gcd(block, group)
+
+
+@dataclass(frozen=True)
+class GPTQ:
+    """Settings: 4 bits in groups of 64 columns, asymmetric; λ is 1 % of mean(diag H).
+
+    `act_order` rounds the columns of largest H_jj first, while there is most freedom to
+    repair them, and cuts its groups in that order; with `static_groups` groups stay
+    those of the columns' own order, fitted before the loop, and no order is stored.
+    `candidates` > 1 searches each group's clipping, weighing errors by 1/U_jj², which is
+    what they cost.
+    """
+
+    bits: int = 4
+    group: int = 64
+    symmetric: bool = False
+    act_order: bool = False
+    static_groups: bool = False
+    damping: float = 0.01
+    block: int = 128
+    candidates: int = 1
+
+    def __post_init__(self) -> None:
+        if self.bits not in range(1 + self.symmetric, 9):
+            raise ValueError(f"bits={self.bits} with symmetric={self.symmetric}")
+        for name in ("group", "block", "candidates"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not (isfinite(self.damping) and self.damping >= 0):
+            raise ValueError(f"damping={self.damping} must be finite and at least 0")
+
+    def fit(self, w: Tensor, importance: Tensor) -> Grid:
+        """The grids of the columns of `w`, by these settings."""
+        return fit_groups(
+            w,
+            bits=self.bits,
+            group=self.group,
+            symmetric=self.symmetric,
+            importance=importance,
+            candidates=self.candidates,
+        )
+
+    def quantize(self, w: Tensor, inputs: Hessian) -> Grouped:
+        """Quantize a layer's weight for the inputs that `inputs` has seen."""
+        return gptq(w, inputs.matrix, self)
+
+
+def gptq(
+    w: Float[Tensor, "rows cols"],
+    hessian: Float[Tensor, "cols cols"],
+    settings: GPTQ | None = None,
+) -> Grouped:
+    """Quantize `w` for inputs with second moment `hessian`; codes in w's column order.
+
+    Works in float32 (float64 for float64 weights). ValueError for a group that does not
+    divide the columns, weights that are not finite, and whatever `inverse_factor` says.
+    """
+    settings = settings or GPTQ()
+    w = checked_matrix(w)
+    order, factor = ordered_factor(w, hessian, settings)
+    left = w[:, order].T.contiguous()
+    groups = _Groups(w, order, factor.diagonal() ** -2, settings)
+    cancel_errors(
+        left, factor, groups.round, group=settings.group, block=settings.block
+    )
+    codes = torch.empty_like(groups.codes)
+    codes[order] = groups.codes  # undo the order
+    stored = settings.act_order and not settings.static_groups
+    return Grouped(codes.T.contiguous(), groups.grid, order if stored else None)
+
+
+def ordered_factor(
+    w: Float[Tensor, "rows cols"], hessian: Float[Tensor, "cols cols"], settings: GPTQ
+) -> tuple[Int[Tensor, " cols"], Float[Tensor, "cols cols"]]:
+    """The order to round columns in, and U in that order, in the dtype of w."""
+    cols = w.shape[1]
+    if cols % settings.group:
+        raise ValueError(f"group={settings.group} does not divide the {cols} columns")
+    if hessian.shape != (cols, cols):
+        raise ValueError(f"H is {tuple(hessian.shape)}, and w has {cols} columns")
+    order = torch.arange(cols, device=w.device)
+    if settings.act_order:
+        order = hessian.diagonal().argsort(descending=True, stable=True)
+    factor = inverse_factor(hessian[order][:, order], damping=settings.damping)
+    return order, factor.to(w.dtype)
+
+
+class _Groups:
+    """Rounds columns on the grids of their groups, and keeps the codes and the grids."""
+
+    def __init__(
+        self,
+        w: Float[Tensor, "rows cols"],
+        order: Int[Tensor, " cols"],
+        importance: Float[Tensor, " cols"],  # in the order of rounding
+        settings: GPTQ,
+    ) -> None:
+        self.settings, self.importance = settings, importance
+        own = torch.empty_like(importance).index_copy_(0, order, importance)
+        start = settings.fit(w, own) if settings.static_groups else None
+        self.grids = [] if start is None else [start]
+        self.index = (order // settings.group).tolist()  # of each column's static group
+        kind = torch.int8 if settings.symmetric else torch.uint8
+        self.codes = torch.empty(w.T.shape, dtype=kind, device=w.device)
+
+    def round(self, j: int, left: Float[Tensor, "left rows"]) -> Float[Tensor, " rows"]:
+        """ŵ_j; fits a group's grid when its first column comes up."""
+        group, place = self.settings.group, -1
+        if self.settings.static_groups:
+            place = self.index[j]
+        elif j % group == 0:
+            fresh = self.settings.fit(left[:group].T, self.importance[j : j + group])
+            self.grids.append(fresh)
+        grid = self.grids[-1]
+        s, z = grid.scale[:, place], grid.zero[:, place]
+        q = left[0].div(s).round_().add_(z).clamp_(grid.low, grid.high)
+        self.codes[j] = q
+        return q.sub_(z).mul_(s)
+
+    @property
+    def grid(self) -> Grid:
+        """All groups side by side: (rows, groups)."""
+        scale = torch.cat([grid.scale for grid in self.grids], 1)
+        zero = torch.cat([grid.zero for grid in self.grids], 1)
+        return Grid(scale, zero, self.grids[0].low, self.grids[0].high)
