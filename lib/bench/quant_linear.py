@@ -1,6 +1,6 @@
 """Perplexity of SmolLM2 after rounding to nearest, for every bit width and group size.
 
-    python -m lib.bench.quant_linear        # 50 perplexities; on a GPU where there is one
+    python -m lib.bench.quant_linear      # 50 perplexities, on a GPU if there is one
 
 Weights alone first: w becomes ŵ, the product stays in float32. Then weights and
 activations: every layer a `QuantizedLinear`, its inputs' grids from one token each
