@@ -26,9 +26,10 @@ def int8_matmul(a: Int8[Tensor, "m k"], b: Int8[Tensor, "k n"]) -> Int32[Tensor,
     if a.dtype != torch.int8 or b.dtype != torch.int8:
         raise ValueError(f"int8 times int8, not {a.dtype} times {b.dtype}")
     (m, k), n = a.shape, b.shape[1]
-    if a.device.type == "cuda":  # cuBLAS wants multiples of 8, and more than 16 rows
-        a = pad(a, (0, -k % 8, 0, max(24 - m, -m % 8)))
-        b = pad(b, (0, -n % 8, 0, -k % 8))
+    if a.device.type == "cuda":
+        # cuBLAS wants multiples of 8, more than 16 rows, and b stored by columns
+        a = pad(a, (0, -k % 8, 0, max(24 - m, -m % 8))).contiguous()
+        b = pad(b.T, (0, -k % 8, 0, -n % 8)).contiguous().T
     elif a.device.type != "cpu":
         return a.int() @ b.int()
     return torch._int_mm(a, b)[:m, :n]
