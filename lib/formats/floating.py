@@ -151,10 +151,11 @@ def round_to(
     `"nearest"` breaks ties towards even k.  `"stochastic"` takes the neighbour above
     with a probability equal to the fraction of the gap that x has covered (to within
     2^-24), so that the mean of x̂ is x; numbers that `fmt` holds stay.  What then lies
-    beyond `fmt.max`, infinities included, becomes `fmt.beyond(overflow)`: torch and
-    ml_dtypes cast as `"infinity"` does.  NaN stays NaN, -0 stays -0, also where `fmt`
-    has no code for NaN.  Where x's dtype cannot hold the result (65504 in bfloat16),
-    torch's own cast has the last word.  No gradient flows through.
+    beyond `fmt.max`, infinities included, becomes `fmt.beyond(overflow)`: ml_dtypes
+    casts as `"infinity"` does, and so does torch (2.13) but for E4M3, which saturates.
+    NaN stays NaN, -0 stays -0, also where `fmt` has no code for NaN.  Where x's dtype
+    cannot hold the result (65504 in bfloat16), torch's own cast has the last word.  No
+    gradient flows through.
 
     Raises `ValueError` unless x is float16, bfloat16, float32 or float64.
     """
@@ -311,7 +312,7 @@ def neighbours(x: float, fmt: FloatFormat) -> tuple[float, float]:
     else:
         place = torch.tensor(abs(x), dtype=torch.float64)
         binade = power_of_two_below(place, fmt).item()
-        gap = 2.0**-fmt.fraction_bits
-        k = abs(x) / binade / gap
-        below, above = (math.floor(k) * gap * binade, math.ceil(k) * gap * binade)
+        k = math.floor(abs(x) / binade * 2.0**fmt.fraction_bits)
+        below, above = ((k + i) * 2.0**-fmt.fraction_bits * binade for i in (0, 1))
+        above = below if below == abs(x) else above
     return (below, above) if math.copysign(1.0, x) > 0 else (-above, -below)
