@@ -251,7 +251,7 @@ REMEDIES = {
         "The disk is full: make room, or run it with VENV=/another/disk/venv"
     ),
     r"connection broken|NewConnection|NameResolution|Temporary failure in name"
-    r"|Network is unreachable|timed out|ProxyError|Could not fetch URL|SSLError": (
+    r"|Network is unreachable|timed out|ProxyError|SSLError|from versions: none": (
         "The package index can't be reached, and the first run needs it: check the "
         "network (or the proxy: HTTPS_PROXY), and run the same command again."
     ),
