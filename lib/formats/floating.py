@@ -290,7 +290,7 @@ def all_values(fmt: FloatFormat) -> Float64[Tensor, "codes"]:
     return decode(torch.arange(2**fmt.bits), fmt)
 
 
-def bit_string(x: float, fmt: FloatFormat) -> str:
+def bit_string(x: float | int, fmt: FloatFormat) -> str:
     """Bits of x rounded to `fmt`, "sign exponent fraction": `0 10000 1001001000`."""
     code = int(encode(torch.tensor(float(x), dtype=torch.float64), fmt))
     digits = format(code % 2**fmt.bits, f"0{fmt.bits}b")
@@ -298,7 +298,7 @@ def bit_string(x: float, fmt: FloatFormat) -> str:
     return f"{digits[0]} {digits[1:end]} {digits[end:]}".rstrip()
 
 
-def neighbours(x: float, fmt: FloatFormat) -> tuple[float, float]:
+def neighbours(x: float | int, fmt: FloatFormat) -> tuple[float, float]:
     """The numbers of `fmt` that enclose x: the last one <= x, the first one >= x.
 
     They are equal where `fmt` holds x.  Beyond `max` the outer neighbour is infinite,
