@@ -7,6 +7,7 @@ Read in order: `Answers`, `answered` (put functions into a notebook), `students`
 import ast
 import copy
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -156,10 +157,12 @@ def grade(name: str, root: Path) -> dict:
         folder = root / "submitted" / student / name
         folder.mkdir(parents=True)
         nbformat.write(nb, folder / f"{name}.ipynb")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [sys.executable, HERE / "grade_class.py", root, name],
         capture_output=True,
         text=True,
+        env=os.environ | {"PATH": path},  # nbgrader looks for alembic there
     )
     if done.returncode:
         raise RuntimeError(done.stdout[-3000:] + done.stderr[-6000:])
@@ -212,5 +215,5 @@ def table(name: str, report: dict) -> str:
     for student, grades in report["grades"].items():
         lost = losses(grades)
         where = ", ".join(f"{k} {v:g}" for k, v in lost.items()) or "nothing"
-        lines.append(f"  {student:34} loses {sum(lost.values()):4g}: {where}")
+        lines.append(f"  {student:36} loses {sum(lost.values()):4g}: {where}")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ own, because nbgrader's warnings are not ours to mend.
 
 import json
 import logging
+import math
 import shutil
 import sys
 import time
@@ -52,9 +53,12 @@ def desk_check(config: Config, root: Path, name: str) -> dict:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         cell.source = answers.get(grade_id, cell.source)
     nbformat.write(desk, root / f"{name}.ipynb")
-    start = time.perf_counter()
-    problems = Validator(config=config).validate(str(root / f"{name}.ipynb"))
-    return {"seconds": time.perf_counter() - start, "problems": problems}
+    best = math.inf  # of two, because the machine that tests may be busy
+    for _ in range(2):
+        start = time.perf_counter()
+        problems = Validator(config=config).validate(str(root / f"{name}.ipynb"))
+        best = min(best, time.perf_counter() - start)
+    return {"seconds": best, "problems": problems}
 
 
 def read_grades(root: Path, name: str) -> dict[str, dict[str, dict]]:
