@@ -141,6 +141,23 @@ def fake_quantize_4bit(
     return dequantize_4bit(quantize_4bit(w, kind=kind, block=block, double=double))
 
 
+def round_to_levels(
+    w: Float[Tensor, "..."], levels: Float[Tensor, " levels"], *, block: int = 64
+) -> Float[Tensor, "..."]:
+    """Round w, block by block, onto any ascending levels in [-1, 1] times its constant.
+
+    `round_to_levels(w, normal_float_levels(3))` is a 3-bit NormalFloat. Errors as in
+    `quantize_4bit`; ValueError too for levels that do not ascend within [-1, 1].
+    """
+    _check(w, block)
+    if not ((levels.diff() > 0).all() and -1 <= levels[0] <= levels[-1] <= 1):
+        raise ValueError(f"levels {levels.tolist()} do not ascend within [-1, 1]")
+    scaled, constants = _scale_blocks(w.flatten().float(), block)
+    codes = torch.bucketize(scaled, (levels[:-1] + levels[1:]) / 2)
+    w_hat = (levels[codes] * constants[:, None]).flatten()[: w.numel()]
+    return w_hat.view(w.shape).to(w.dtype)
+
+
 def _scale_blocks(
     flat: Float[Tensor, " n"], block: int
 ) -> tuple[Float[Tensor, "blocks block"], Float[Tensor, " blocks"]]:

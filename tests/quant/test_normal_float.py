@@ -18,6 +18,7 @@ from lib.quant.normal_float import (
     float4_levels,
     normal_float_levels,
     quantize_4bit,
+    round_to_levels,
 )
 
 # What lecture 05's deck prints, two digits each.
@@ -139,11 +140,29 @@ def test_bad_input_is_named(w, options, message, as_a_user):
         quantize_4bit(w, **options)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rounding_to_the_nf4_levels_is_nf4(shape):
+    w = normal(shape)
+    assert torch.equal(round_to_levels(w, normal_float_levels()), fake_quantize_4bit(w))
+
+
+def test_each_further_bit_of_normal_float_pays():
+    w = normal((256, 256))
+    errors = [
+        (round_to_levels(w, normal_float_levels(bits)) - w).square().mean().sqrt()
+        for bits in range(2, 9)
+    ]
+    ratios = [a / b for a, b in itertools.pairwise(errors)]
+    assert min(ratios) > 1.5, ratios
+
+
 def test_bad_levels_and_constants_are_named(as_a_user):
     with pytest.raises(ValueError, match="bits=1"):
         normal_float_levels(1)
     with pytest.raises(ValueError, match=r"offset=0\.4"):
         normal_float_levels(offset=0.4)
+    with pytest.raises(ValueError, match="do not ascend"):
+        round_to_levels(torch.ones(4), torch.tensor([1.0, -1.0]))
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         quantize_constants(torch.ones(0))
     with pytest.raises(ValueError, match="1 constants"):
