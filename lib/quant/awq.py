@@ -88,7 +88,10 @@ def awq_scales(
         s = base**alpha
         s = s / (s.amax() * s.amin()).sqrt()
         grid = fit_groups(
-            w * s, bits=settings.bits, group=settings.group, symmetric=settings.symmetric
+            w * s,
+            bits=settings.bits,
+            group=settings.group,
+            symmetric=settings.symmetric,
         )
         delta = w - dequantize(quantize(w * s, grid), grid) / s
         error = ((delta @ h) * delta).sum().item()

@@ -68,7 +68,9 @@ def save_gguf(
     _write_tokenizer(writer, tokenizer, model.config.vocab_size)
     kinds: Counter[str] = Counter()
     tied = model.config.tie_word_embeddings
-    state = {n: t for n, t in model.state_dict().items() if not (tied and "lm_head" in n)}
+    state = {
+        n: t for n, t in model.state_dict().items() if not (tied and "lm_head" in n)
+    }
     for name, tensor in progress(state.items(), "writing", total=len(state)):
         w = _rows_for_gguf(name, tensor.float(), model.config)
         wanted = embeddings if name.startswith(("model.embed", "lm_head")) else kind
@@ -117,7 +119,9 @@ def _gguf_name(name: str) -> str:
         _, _, number, stem = stem.split(".", 3)
         prefix = f"blk.{number}."
     if stem not in NAMES:
-        raise ValueError(f"no GGUF name for {name}: is the model dense and plain Llama?")
+        raise ValueError(
+            f"no GGUF name for {name}: is the model dense and plain Llama?"
+        )
     return f"{prefix}{NAMES[stem]}.{kind}"
 
 

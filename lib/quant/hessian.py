@@ -64,6 +64,14 @@ class Hessian:
         """Mean |x| of each feature, float64; ValueError before the first token."""
         return self._seen(self._absolute, "mean |x|") / self.samples
 
+    def to(self, device: torch.device | str) -> "Hessian":
+        """The same moment, on `device`."""
+        moved = Hessian(self.features)
+        moved.samples = self.samples
+        moved._sum = self._seen(self._sum, "H").to(device)
+        moved._absolute = self._seen(self._absolute, "mean |x|").to(device)
+        return moved
+
     def _seen(self, total: Tensor | None, what: str) -> Tensor:
         if total is None or self.samples == 0:
             raise ValueError(f"0 calibration tokens were added: {what} is undefined")

@@ -120,7 +120,9 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
         bias = tensors.pop("bias", None)
         replace_layer(model, name, PackedLinear(tensors, about, bias))
     missing, extra = model.load_state_dict(state, strict=False)
-    tied = {f"{n}." for n in words} | set(getattr(model, "_tied_weights_keys", None) or ())
+    tied = {f"{n}." for n in words} | set(
+        getattr(model, "_tied_weights_keys", None) or ()
+    )
     missing = [name for name in missing if not name.startswith(tuple(tied))]
     if missing or extra:
         raise ValueError(f"{Path(path).name}: missing {missing}, unexpected {extra}")

@@ -150,7 +150,9 @@ class _InFlight:
             self.do(name, self._inputs(name, args[0]))
 
         handles = [
-            layer.register_forward_pre_hook(lambda _, args, name=name: arrive(name, args))
+            layer.register_forward_pre_hook(
+                lambda _, args, name=name: arrive(name, args)
+            )
             for name, layer in self.layers.items()
         ]
         try:
@@ -188,7 +190,7 @@ class _InFlight:
         rounded = matrix(quantized)
         error = None if inputs is None else _relative_error(w, rounded, inputs)
         self.reports[name] = LayerReport(w.numel(), quantized.bits_per_weight, error)
-        self.done[name] = PackedLinear.of(quantized, layer.bias)
+        self.done[name] = PackedLinear.of(quantized, layer.bias).to(w.device)
         if self.sequential:
             layer.weight = nn.Parameter(rounded.to(w), requires_grad=False)
 
