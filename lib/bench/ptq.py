@@ -4,8 +4,8 @@
 
 Every row quantizes all linear layers of SmolLM2 but the tied head, and is measured on
 two texts: *Hamlet*, held out, and Python's help topics. Bits a weight count everything
-that is stored. Calibration is 32 windows of 512 tokens: from the calibration plays, from
-Python's help topics behind the part that is measured, or sampled from the model.
+that is stored. Calibration is 32 windows of 512 tokens: from the calibration plays,
+from Python's help topics behind the part that is measured, or sampled from the model.
 
 The models' passes run on `device`; the column loops, a hundred thousand tiny steps, run
 on the processor, one worker a core, where they are faster than a GPU's launches.
@@ -15,6 +15,7 @@ Read in order: `Job`, `jobs`, `measure`, `main`.
 
 import argparse
 import copy
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -90,7 +91,7 @@ def jobs() -> list[Job]:
         rows += [Job("methods", SpQR(bits, threshold=t)) for t in (0.1, 0.2, 0.5)]
         rows += [
             Job("methods", SpQR(bits, threshold=t, act_order=True))
-            for t in (0.05, 0.1, 0.2, 0.5, 1.0, float("inf"))
+            for t in (0.05, 0.1, 0.2, 0.5, 1.0, math.inf)
         ]
         rows += [
             Job("calibration", GPTQ(bits, act_order=True), calibration)
@@ -165,7 +166,8 @@ def measure(job: Job, device: str) -> dict[str, Any]:
         dense(quantized)
     for name, protocol in TEXTS.items():
         windows = protocol.windows(tokenizer).to(device)
-        row[name] = perplexity(quantized, windows, batch=2)
+        value = perplexity(quantized, windows, batch=2)
+        row[name] = value if math.isfinite(value) else None  # JSON has no infinity
     if job.table == "travel":
         row["travel"] = _travel(model, quantized, windows[:2])
     return row
@@ -203,8 +205,8 @@ class _OnProcessor:
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity."""
-    return {k: "inf" if v == float("inf") else v for k, v in settings.items()}
+    """The settings as JSON holds them."""
+    return {k: "inf" if v == math.inf else v for k, v in settings.items()}
 
 
 @cache
@@ -247,8 +249,13 @@ def own_samples(
 
 
 def _work(pair: tuple[Job, str]) -> dict[str, Any]:
+    """One row; a method that refuses says why in it."""
     torch.set_num_threads(1)
-    return measure(*pair)
+    job, device = pair
+    try:
+        return measure(job, device)
+    except ValueError as error:
+        return {"table": job.table, "method": repr(job.method), "failed": str(error)}
 
 
 def _rows(todo: list[Job], device: str, workers: int) -> Iterator[dict[str, Any]]:
