@@ -69,6 +69,7 @@ def nbgrader_api(root: Path = ROOT):
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config, PyFileConfigLoader
 
+    os.environ |= activated()  # nbgrader calls alembic, and kernels, by name
     loader = PyFileConfigLoader("nbgrader_config.py", path=str(root / "course"))
     return NbGraderAPI(config=Config(loader.load_config()))
 
@@ -146,6 +147,12 @@ def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
 
 
 # Small things
+
+
+def activated() -> dict[str, str]:
+    """The variables by which programs of this Python's environment are found."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {"PATH": path, "VIRTUAL_ENV": sys.prefix}
 
 
 def file_digest(path: Path) -> str:

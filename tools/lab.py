@@ -71,7 +71,8 @@ def serve(port: int, role: str, flags: list[str], began: float) -> int:
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *flags,
     ]
-    settings = {"JUPYTER_TOKEN": secrets.token_hex(24)} | os.environ | config_path(role)
+    settings = {"JUPYTER_TOKEN": secrets.token_hex(24)} | os.environ
+    settings |= homework.activated() | config_path(role)
     server = subprocess.Popen(command, cwd=ROOT, env=settings)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server by itself
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
