@@ -79,7 +79,12 @@ def reach_and_precision(formats: Sequence[FloatFormat]) -> Figure:
         tail = fmt.fraction_bits * math.log10(2)
         ax.plot([decades, decades + tail], [digits, digits], color=ORANGE, lw=2)
         ax.scatter(decades, digits, s=6 * fmt.bits + 12, color=BLUE, zorder=3)
-        ax.annotate(fmt.name, (decades, digits), (0, 7), textcoords="offset points")
+        ax.annotate(
+            fmt.name,
+            (decades, digits),
+            (0, 5 + fmt.bits / 8),
+            textcoords="offset points",
+        )
     ax.set(
         xscale="log",
         yscale="log",
