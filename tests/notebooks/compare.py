@@ -29,7 +29,7 @@ OPTIONS = [
 
 
 class Rules:
-    """nbval's documented hook, and one rule that it has no option for."""
+    """nbval's documented hook, and two rules that it has no option for."""
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         """Add to the kinds of output that nbval does not compare."""
@@ -37,8 +37,14 @@ class Rules:
             collector.skip_compare += NOT_COMPARED
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Compare nothing of a cell that shows a widget: it has no stored outputs."""
+        """Compare nothing of a cell that shows a widget; let `;` silence a last value.
+
+        A widget has no stored outputs. And nbval runs cells outside IPython's history,
+        which is where IPython looks for the semicolon.
+        """
         compare = item.compare_outputs
+        if item.cell.source.rstrip().endswith(";"):
+            item.cell.source += "\nNone"
 
         def compare_unless_widget(test: list, ref: list, skip_compare=None) -> bool:
             shows_widget = any(WIDGET in output.get("data", {}) for output in test)

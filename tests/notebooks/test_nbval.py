@@ -95,6 +95,7 @@ CELLS = [  # source, stored output, passes
     (NUMBER, "24.69\nextra\n", False),
     (NUMBER, "", False),
     (STDERR_AND_WIDGET, "", True),
+    ("1 + 1;", "", True),
     ("1 / 0", "", False),
 ]
 
