@@ -1,0 +1,290 @@
+"""The tests run here, outside the box, over stand-ins of the student's functions.
+
+    our cell       runs in both: imports for the tests, imports for the student
+    their cell     runs in the box; what it shows is checked and kept
+    a test cell    runs here, from our source, hidden parts included:
+                   passed → all points, error → 0, a number last → partial credit
+
+In the tests' namespace a student's function is a `StandIn`: a call sends plain bytes
+and gets plain bytes. So a test sees numbers and tensors that are really numbers and
+tensors, and nothing of the student's runs beside it.
+
+Read in order: `grade`, `Session`, `StandIn`, `judge`.
+"""
+
+import ast
+import base64
+import binascii
+import builtins
+import contextlib
+import io
+import math
+import numbers
+import re
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from course.grader.box import Box, Cell, Stopped
+from course.grader.intake import Intake, functions, grade_id, is_answer
+
+MAX_TEXT = 100_000  # characters of an output
+MAX_PICTURE = 1_500_000  # characters of base64
+MAX_OUTPUTS = 20  # of one cell
+REVIVALS = (
+    2  # times a submission that hit a limit is started again, for its other cells
+)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")  # ESC would colour a log
+
+
+class StudentError(Exception):
+    """An exception of the student's own, of a kind that Python does not have."""
+
+
+@dataclass
+class Verdict:
+    """A graded notebook: outputs in place, and how it ended."""
+
+    notebook: NotebookNode
+    state: str = "graded"  # or "stopped"
+    limits: list[str] = field(default_factory=list)  # that were hit
+    notes: list[str] = field(default_factory=list)
+
+
+def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
+    """Run a submission's cells in `box` and the tests of `source` here.
+
+    `source` is the instructor's notebook, whose test cells have their hidden parts and
+    whose answer cells tell which functions there are. Never raises for what a student
+    did; outputs are written into the notebook, and decide the points.
+    """
+    ours = {grade_id(cell): cell for cell in source.cells if grade_id(cell)}
+    verdict = Verdict(intake.notebook, notes=list(intake.notes))
+    tests: dict[str, Any] = {"__name__": "tests"}
+    with contextlib.closing(Session(box, verdict.limits)) as session:
+        for cell in intake.notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            original = ours.get(grade_id(cell))
+            if original is not None and original.metadata.nbgrader.grade:
+                cell.outputs = judge(original, tests, session)
+                continue
+            cell.outputs = session.run(cell.source)
+            if original is not None and is_answer(original):
+                for name in functions(original.source):
+                    tests[name] = StandIn(name, session)
+            elif original is not None or not cell.metadata.get("theirs"):
+                run_ours(cell.source, tests)
+    for number, cell in enumerate(
+        cell for cell in intake.notebook.cells if cell.cell_type == "code"
+    ):
+        cell.execution_count = number + 1
+    verdict.state = "stopped" if verdict.limits else "graded"
+    return verdict
+
+
+def run_ours(source: str, namespace: dict[str, Any]) -> None:
+    """Run a cell of ours that is no test; it may fail on what a student wrote."""
+    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, "<ours>", "exec"), namespace)
+
+
+class Session:
+    """A submission's cell in the box; after a limit, a new one takes its place."""
+
+    def __init__(self, box: Box, limits: list[str]) -> None:
+        self.box, self.limits = box, limits
+        self.cell: Cell = box.cell()
+        self.ran: list[str] = []  # what a new inmate has to run again
+        self.printed: list[str] = []  # by the functions, while a test calls them
+
+    def run(self, source: str) -> list[NotebookNode]:
+        """Run a student's cell; its outputs, each checked."""
+        try:
+            outputs = checked(self.cell.run(source))
+        except Stopped as stop:
+            self.revive(str(stop))
+            return [error_output("Stopped", f"stopped: {stop}")]
+        self.ran.append(source)
+        return outputs
+
+    def call(self, name: str, args: tuple, kwargs: dict) -> Any:
+        """Call a student's function; its value, or its exception raised here."""
+        try:
+            answer = self.cell.call(name, *args, **kwargs)
+        except Stopped as stop:
+            self.revive(str(stop))
+            raise StudentError(f"{name} was stopped: {stop}") from None
+        match answer:
+            case ("value", value, str(printed)):
+                self.printed.append(printed)
+                return value
+            case ("error", {"ename": str(kind), "evalue": str(why)} as told, str(said)):
+                self.printed.append(said)
+                raise their_error(name, kind, why, told.get("traceback"))
+        self.revive("it sent what no function returns")
+        raise StudentError(f"{name} sent what no function returns")
+
+    def revive(self, limit: str) -> None:
+        """Note the limit; start again, for the exercises that come, if it is early."""
+        self.limits.append(limit)
+        if len(self.limits) > REVIVALS:
+            return
+        end = self.cell.end
+        self.cell.close()
+        self.cell = self.box.cell()
+        self.cell.end = end  # the time of the whole submission goes on
+        for source in self.ran:
+            try:
+                self.cell.run(source)
+            except Stopped as stop:
+                self.limits.append(str(stop))
+                return
+
+    def close(self) -> None:
+        """Let the inmate go."""
+        self.cell.close()
+
+
+class StandIn:
+    """A student's function, as the tests see it: a call goes to the box and back."""
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.__name__, self._session = name, session
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in the box."""
+        return self._session.call(self.__name__, args, kwargs)
+
+
+def their_error(name: str, kind: str, why: str, lines: Any) -> Exception:
+    """A built-in exception as itself, so that a test can expect it, or StudentError."""
+    known = getattr(builtins, kind, None)
+    if not (isinstance(known, type) and issubclass(known, Exception)):
+        known, why = StudentError, f"{kind}: {why}"
+    try:
+        error = known(why)
+    except TypeError:  # UnicodeDecodeError and its like take more
+        error = StudentError(f"{kind}: {why}")
+    where = [line for line in lines if isinstance(line, str)] if lines else []
+    error.add_note(
+        f"(raised by your {name}" + "".join(f"\n{x}" for x in where[:-1]) + ")"
+    )
+    return error
+
+
+# ------------------------------------------------------------------ a test cell
+
+
+def judge(
+    test: NotebookNode, namespace: dict[str, Any], session: Session
+) -> list[NotebookNode]:
+    """Run a test cell of ours; outputs from which nbgrader reads the points.
+
+    What a lost point says is the test's own message: no code of the test is shown.
+    """
+    session.printed.clear()
+    said, points = io.StringIO(), float(test.metadata.nbgrader.points)
+    body, last = split(test.source)
+    outputs = []
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            exec(body, namespace)
+            credit = eval(last, namespace) if last else None
+        outputs = result(credit, points)
+    except Exception as error:
+        outputs = [error_output(type(error).__name__, message(error))]
+    text = clean("".join(session.printed) + said.getvalue())
+    return [*([new_output("stream", text=text)] if text else []), *outputs]
+
+
+def split(source: str) -> tuple[CodeType, CodeType | None]:
+    """The statements of a test, and its last expression if it ends in one."""
+    tree = ast.parse(source)
+    last = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = compile(ast.Expression(tree.body.pop().value), "<test>", "eval")
+    return compile(tree, "<test>", "exec"), last
+
+
+def result(credit: Any, points: float) -> list[NotebookNode]:
+    """Partial credit as the number that nbgrader reads, always from 0 to `points`.
+
+    None and what is no number: all points. False: none. NaN or infinity: none, said.
+    """
+    if getattr(credit, "shape", None) == ():  # a scalar of numpy or torch
+        credit = credit.item()
+    if not isinstance(credit, numbers.Real):
+        return []
+    credit = float(credit) * (points if isinstance(credit, bool) else 1.0)
+    if not math.isfinite(credit):
+        return [error_output("ValueError", f"this test came to {credit}, no number")]
+    text = repr(min(max(credit, 0.0), points))
+    return [new_output("execute_result", {"text/plain": text})]
+
+
+def message(error: Exception) -> str:
+    """What an exception says, with the student's own lines where it is theirs."""
+    text = str(error) or "a check failed that has no message"
+    return clean("\n".join([text, *getattr(error, "__notes__", [])]))
+
+
+# ------------------------------------------------------------------ what theirs showed
+
+
+def checked(claimed: Any) -> list[NotebookNode]:
+    """The outputs that a cell in the box claims, rebuilt from their plain parts.
+
+    Text and pictures only: no HTML, no script, no SVG. Raises `Stopped` for a shape
+    that our own inmate never sends.
+    """
+    outputs = []
+    for output in claimed[:MAX_OUTPUTS] if isinstance(claimed, list) else [None]:
+        match output:
+            case {
+                "output_type": "stream",
+                "name": "stdout" | "stderr",
+                "text": str(text),
+            }:
+                outputs.append(new_output("stream", text=clean(text)))
+            case {"output_type": "display_data", "data": dict(data)}:
+                if kept := kept_data(data):
+                    outputs.append(new_output("display_data", kept))
+            case {"output_type": "error", "ename": str(kind), "evalue": str(why)}:
+                lines = output.get("traceback")
+                lines = [x for x in lines if isinstance(x, str)] if lines else []
+                outputs.append(error_output(kind, why, lines))
+            case _:
+                raise Stopped("it sent what no cell shows")
+    return outputs
+
+
+def kept_data(data: dict) -> dict[str, str]:
+    """Plain text, TeX, and PNG pictures that really are PNG."""
+    kept = {}
+    for kind in ("text/plain", "text/latex"):
+        if isinstance(data.get(kind), str):
+            kept[kind] = clean(data[kind])
+    picture = data.get("image/png")
+    if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
+        with contextlib.suppress(binascii.Error, ValueError):
+            content = base64.b64decode(picture, validate=True)
+            if content.startswith(b"\x89PNG\r\n\x1a\n"):
+                kept["image/png"] = base64.b64encode(content).decode()
+    return kept
+
+
+def error_output(kind: str, why: str, lines: list[str] | None = None) -> NotebookNode:
+    """An error that says why, in words; `lines` are the student's own."""
+    kind, why = clean(kind)[:100], clean(why)
+    trace = [clean(line) for line in lines or []] or [f"{kind}: {why}"]
+    return new_output("error", ename=kind, evalue=why, traceback=trace)
+
+
+def clean(text: str) -> str:
+    """`text` without control characters, lone surrogates, or more than can be read."""
+    text = CONTROL.sub("", text.encode("utf-8", "replace").decode())
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n… (cut)"
