@@ -63,6 +63,7 @@ class Job:
     calibration: str = "plays"
     count: int = 32
     sequential: bool = True
+    seed: int = 0  # of the draw of the calibration windows
 
 
 def jobs() -> list[Job]:
@@ -132,6 +133,13 @@ def jobs() -> list[Job]:
             (GPTQ(3, act_order=True), True),
         )
     ]
+    best = {"act_order": True, "static_groups": True, "candidates": 16}
+    rows += [Job("best", GPTQ(bits, 64, **best)) for bits in (3, 4, 2)]
+    rows += [Job("best", GPTQ(3, group, **best)) for group in (32, 16)]
+    rows += [Job("best", RoundToNearest(3, candidates=16))]
+    rows += [Job("best", AWQ(3, candidates=1))]
+    rows += [Job("best", GPTQ(3), seed=seed) for seed in (0, 1, 2)]
+    rows += [Job("best", GPTQ(3, 64, **best), seed=seed) for seed in (1, 2)]
     return sorted(rows, key=lambda job: (-job.count, not isinstance(job.method, SpQR)))
 
 
@@ -144,6 +152,7 @@ def measure(job: Job, device: str) -> dict[str, Any]:
         "calibration": job.calibration,
         "windows": job.count,
         "sequential": job.sequential,
+        "seed": job.seed,
     }
     quantized = model
     if job.method is not None:
@@ -151,7 +160,7 @@ def measure(job: Job, device: str) -> dict[str, Any]:
         calibrated = not isinstance(job.method, (RoundToNearest, NormalFloat))
         windows = None
         if calibrated:
-            windows = _calibration(job.calibration, job.count, device)
+            windows = _calibration(job.calibration, job.count, job.seed, device)
         began = time.perf_counter()
         report = quantize_model(
             quantized, _OnProcessor(job.method), windows, sequential=job.sequential
@@ -216,17 +225,19 @@ def _model(device: str) -> tuple[nn.Module, Any]:
 
 
 @cache
-def _calibration(source: str, count: int, device: str) -> Int[Tensor, "count window"]:
+def _calibration(
+    source: str, count: int, seed: int, device: str
+) -> Int[Tensor, "count window"]:
     """The tokens to calibrate on."""
     model, tokenizer = _model(device)
     if source == "plays":
-        windows = calibration_windows(tokenizer, count=count, window=WINDOW)
+        windows = calibration_windows(tokenizer, count=count, window=WINDOW, seed=seed)
     elif source == "python_docs":
         every = token_windows(python_docs(), tokenizer, window=WINDOW)[MEASURED:]
-        draw = torch.Generator().manual_seed(0)
+        draw = torch.Generator().manual_seed(seed)
         windows = every[torch.randperm(len(every), generator=draw)[:count]]
     else:
-        windows = own_samples(model, count=count, device=device)
+        windows = own_samples(model, count=count, device=device, seed=seed)
     return windows.to(device)
 
 
@@ -274,6 +285,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--name", default="ptq_perplexity")
     parser.add_argument("--folder", type=Path, default=RESULTS)
     args = parser.parse_args()
     todo = [job for job in jobs() if not args.only or job.table in args.only]
@@ -283,7 +295,7 @@ def main() -> None:
         _rows(todo, args.device, args.workers), "rows", total=len(todo)
     ):
         rows.append(row)
-        record("ptq_perplexity", {"rows": rows}, protocol=protocol, folder=args.folder)
+        record(args.name, {"rows": rows}, protocol=protocol, folder=args.folder)
 
 
 if __name__ == "__main__":

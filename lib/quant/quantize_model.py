@@ -44,16 +44,24 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class RoundToNearest:
-    """Each weight to its group's nearest level; needs no calibration."""
+    """Each weight to its group's nearest level; needs no calibration.
+
+    `candidates` > 1 clips each group's range where that lowers its squared error.
+    """
 
     bits: int = 4
     group: int = 64
     symmetric: bool = False
+    candidates: int = 1
 
     def quantize(self, w: Tensor, inputs: Hessian | None = None) -> Grouped:
         """Round `w`; the inputs do not matter."""
         return round_to_nearest(
-            w, bits=self.bits, group=self.group, symmetric=self.symmetric
+            w,
+            bits=self.bits,
+            group=self.group,
+            symmetric=self.symmetric,
+            candidates=self.candidates,
         )
 
 
