@@ -229,6 +229,8 @@ def result(credit: Any, points: float) -> list[NotebookNode]:
 def message(error: Exception) -> str:
     """What an exception says, with the student's own lines where it is theirs."""
     text = str(error) or "a check failed that has no message"
+    if isinstance(error, NotImplementedError) and not str(error):
+        text = "not written yet"
     return clean("\n".join([text, *getattr(error, "__notes__", [])]))
 
 
