@@ -76,7 +76,7 @@ def awq_scales(
     """The scales s with the least output error, and their exponent α in [0, 1).
 
     `magnitude` is mean |x|; s = magnitude^α, divided by √(max s · min s), so that no
-    group is blown up as a whole. A channel that never fires counts as the least that does.
+    group is blown up as a whole. A channel that never fires counts as the faintest.
     """
     if not (magnitude > 0).any():
         raise ValueError(f"all {len(magnitude)} input channels are dead")

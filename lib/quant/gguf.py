@@ -6,13 +6,13 @@
     Q4_K  256 weights, 144 bytes  w = d σ_i q − e μ_i, i = 1 … 8 runs of 32
                                   d | e | 6-bit σ and μ in 12 bytes | q: 128 bytes
 
-d, m, e are fp16, little-endian. A byte of Q4_0 or Q4_1 holds weights j and j + 16; a byte
-of Q4_K holds weight j of one run and weight j of the next. That is 8.5, 4.5, 5 and 4.5
-bits a weight. Blocks run along rows, which must be whole blocks.
+d, m, e are fp16, little-endian. A byte of Q4_0 or Q4_1 holds weights j and j + 16; a
+byte of Q4_K holds weight j of one run and weight j of the next. That is 8.5, 4.5, 5 and
+4.5 bits a weight. Blocks run along rows, which must be whole blocks.
 
-Guarantees, held by tests against the package `gguf`: reading agrees with it bit for bit;
-writing Q8_0, Q4_0 and Q4_1 gives its bytes. It has no writer for Q4_K: ours searches
-the steps of each run (`_fit_run`), and errs less than Q4_0 at equal bits.
+Guarantees, held by tests against the package `gguf`: reading agrees with it bit for
+bit; writing Q8_0, Q4_0 and Q4_1 gives its bytes. It has no writer for Q4_K: ours
+searches the steps of each run (`_fit_run`), and errs less than Q4_0 at equal bits.
 
 Read in order: `BLOCKS`, `encode`, `decode`; the whole file is gguf_file.py.
 Taught in notebooks/06.
@@ -108,7 +108,7 @@ def _w4_0(raw: UInt8[Tensor, "n 18"]) -> Float[Tensor, "n 32"]:
 
 
 def _q4_1(w: Float[Tensor, "n 32"]) -> UInt8[Tensor, "n 20"]:
-    """min(w) becomes code 0, max(w) code 15: unlike our grids, 0 need not be a level."""
+    """min(w) becomes code 0, max(w) code 15: 0 need not be a level, unlike ours."""
     low, high = w.amin(1, keepdim=True), w.amax(1, keepdim=True)
     d = (high - low) / 15
     q = ((w - low) * _inverse(d) + 0.5).trunc().clamp(0, 15).to(torch.uint8)
@@ -128,7 +128,7 @@ def _codes(raw: UInt8[Tensor, "n 16"]) -> UInt8[Tensor, "n 32"]:
     return torch.cat([raw & 15, raw >> 4], 1)
 
 
-# --- Q4_K: 8 runs of 32, whose steps and minima are themselves 6-bit codes --------------
+# --- Q4_K: 8 runs of 32, whose steps and minima are 6-bit codes -----------------------
 
 
 def _q4_k(w: Float[Tensor, "n 256"]) -> UInt8[Tensor, "n 144"]:

@@ -1,10 +1,10 @@
 """A Llama-shaped model as a GGUF file that transformers, llama.cpp and others load.
 
-The package `gguf` writes the container; the blocks are gguf.py's. Two things are easy to
-get wrong. Llama's GGUF files pair the rotary dimensions as (0, 1), (2, 3), …, while
-transformers pairs d with d + D/2, so the rows of q and k are permuted. And a tensor whose
-rows are not whole blocks needs another kind: here `fallback`, by name, never silently
-(`save_gguf` returns the kind of each tensor).
+The package `gguf` writes the container; the blocks are gguf.py's. Two things are easy
+to get wrong. Llama's GGUF files pair the rotary dimensions as (0, 1), (2, 3), …, while
+transformers pairs d with d + D/2, so the rows of q and k are permuted. And a tensor
+whose rows are not whole blocks needs another kind: here `fallback`, by name, never
+silently (`save_gguf` returns the kind of each tensor).
 
 Read in order: `save_gguf`, `rotary_rows`, `NAMES`.  Taught in notebooks/06.
 """
@@ -13,7 +13,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import torch
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
 from jaxtyping import Float
 from torch import Tensor
@@ -112,7 +111,7 @@ def _rows_for_gguf(name: str, w: Tensor, config: object) -> Tensor:
 
 
 def _gguf_name(name: str) -> str:
-    """GGUF's name of a parameter: model.layers.3.mlp.up_proj.weight → blk.3.ffn_up.weight."""
+    """GGUF's name: model.layers.3.mlp.up_proj.weight becomes blk.3.ffn_up.weight."""
     stem, _, kind = name.rpartition(".")
     prefix = ""
     if stem.startswith("model.layers."):

@@ -9,8 +9,8 @@ those of OBQ in that order (obq.py), found in O(rows·cols²) in place of O(rows
 
 What makes it fast: all rows share U; inside a block only the block is updated, and the
 rest waits for one matrix product; W is held transposed, so that a column is one run of
-memory. What makes it right: a group's grid is read from the weights as they are when its
-first column comes up, with every earlier error already in them.
+memory. What makes it right: a group's grid is read from the weights as they are when
+its first column comes up, with every earlier error already in them.
 
 Read in order: hessian.py, `cancel_errors`, `GPTQ`, `gptq`.  Taught in notebooks/06.
 Source: Frantar et al. 2022, arXiv:2210.17323, algorithm 1.
@@ -78,8 +78,8 @@ class GPTQ:
     `act_order` rounds the columns of largest H_jj first, while there is most freedom to
     repair them, and cuts its groups in that order; with `static_groups` groups stay
     those of the columns' own order, fitted before the loop, and no order is stored.
-    `candidates` > 1 searches each group's clipping, weighing errors by 1/U_jj², which is
-    what they cost.
+    `candidates` > 1 searches each group's clipping, weighing errors by 1/U_jj², which
+    is what they cost.
     """
 
     bits: int = 4
@@ -157,7 +157,7 @@ def ordered_factor(
 
 
 class _Groups:
-    """Rounds columns on the grids of their groups, and keeps the codes and the grids."""
+    """Rounds columns on the grids of their groups; keeps the codes and the grids."""
 
     def __init__(
         self,

@@ -84,7 +84,7 @@ def _misfit(
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """The codes of a matrix in its own column order, and the grid of `order`'s groups."""
+    """The codes of a matrix in its own column order, and the grids of its groups."""
 
     codes: Int[Tensor, "rows cols"]
     grid: Grid

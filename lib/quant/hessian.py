@@ -1,11 +1,11 @@
 """The second moment of a layer's inputs, as a stream, and the factor that GPTQ reads.
 
-    H = (2/n) Σ x xᵀ        tr(Δ H Δᵀ) = (2/n) Σ ‖Δ x‖²    for any change Δ of the weights
+    H = (2/n) Σ x xᵀ        tr(Δ H Δᵀ) = (2/n) Σ ‖Δ x‖²   for any change Δ of weights
     H + λ I = R Rᵀ,  R upper        U = R⁻¹        (H + λ I)⁻¹ = Uᵀ U,  U upper
 
-Textbooks invert H by one Cholesky factor, then factor the inverse by another; rounding in
-the inverse is what makes the second one fail. Factoring H from its last row upward gives
-the same U by one factorization and one triangular solve, and H⁻¹ is never formed.
+Textbooks invert H by one Cholesky factor, then factor the inverse by another; rounding
+in the inverse is what makes the second one fail. Factoring H from its last row upward
+gives the same U by one factorization and one triangular solve, and H⁻¹ is never formed.
 
 Read in order: `Hessian`, `inverse_factor`.  Taught in notebooks/06.
 Source: Frantar et al. 2022, arXiv:2210.17323, section 3; Hassibi & Stork 1992 for H.
@@ -92,12 +92,12 @@ def _upper_gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
 def inverse_factor(
     hessian: Float[Tensor, "f f"], *, damping: float = 0.01
 ) -> Float[Tensor, "f f"]:
-    """U, upper triangular, float64, with (H + λ I)⁻¹ = Uᵀ U; λ = damping · mean(diag H).
+    """U, upper, float64, with (H + λ I)⁻¹ = Uᵀ U and λ = damping · mean(diag H).
 
-    A dead feature (H_jj = 0: never active in calibration) gets H_jj = 1. Nothing couples
-    to it, so its weights are rounded to nearest and push no error onto others.
-    Raises ValueError where H is not square, symmetric, finite, or positive definite even
-    with its damping (fewer tokens than features make H singular: then damp it).
+    A dead feature (H_jj = 0: never active in calibration) gets H_jj = 1. Nothing
+    couples to it, so its weights are rounded to nearest and push no error onto others.
+    Raises ValueError where H is not square, symmetric, finite, or positive definite
+    even with its damping (fewer tokens than features make H singular: then damp it).
     """
     _check_hessian(hessian, damping)
     damped = hessian.double().clone()

@@ -63,7 +63,7 @@ class PackedLinear(nn.Module):
 
 
 def dense(model: nn.Module) -> nn.Module:
-    """Replace every `PackedLinear` of `model` by a `nn.Linear` of Ŵ: faster, not small."""
+    """Replace each `PackedLinear` of `model` by a `nn.Linear` of Ŵ: fast, not small."""
     for name, packed in _packed(model).items():
         weight = packed.weight_matrix()
         layer = nn.Linear(*weight.T.shape, bias=packed.bias is not None, device="meta")
@@ -104,8 +104,8 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
     """
     try:
         with safe_open(path, "pt") as file:
-            words = json.loads((file.metadata() or {})["layers"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            words = json.loads((file.metadata() or {})["layers"]) state = {name:
+            file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, KeyError, SafetensorError) as error:
         raise ValueError(
             f"{Path(path).name} is no saved quantized model: {error}"
@@ -120,13 +120,16 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
         bias = tensors.pop("bias", None)
         replace_layer(model, name, PackedLinear(tensors, about, bias))
     missing, extra = model.load_state_dict(state, strict=False)
-    tied = {f"{n}." for n in words} | set(
-        getattr(model, "_tied_weights_keys", None) or ()
-    )
-    missing = [name for name in missing if not name.startswith(tuple(tied))]
+    elsewhere = (*(f"{name}." for name in words), *_tied(model))
+    missing = [name for name in missing if not name.startswith(elsewhere)]
     if missing or extra:
         raise ValueError(f"{Path(path).name}: missing {missing}, unexpected {extra}")
     return model
+
+
+def _tied(model: nn.Module) -> tuple[str, ...]:
+    """Parameters that share another's tensor and so are not in the file."""
+    return tuple(getattr(model, "_tied_weights_keys", None) or ())
 
 
 def _packed(model: nn.Module) -> dict[str, PackedLinear]:

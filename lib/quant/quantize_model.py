@@ -1,14 +1,15 @@
 """Quantize every linear layer of a model by any method, in one pass of the text.
 
-All calibration windows go through the model together. Just before a layer would run, its
-inputs, made by layers that are quantized already, give H; the layer is quantized on the
-spot and runs with its new weights. So one forward pass calibrates the whole model, each
-layer is fitted to the inputs that it will really get, and layers that share an input
-(q, k and v; gate and up) share its H.
+All calibration windows go through the model together. Just before a layer would run,
+its inputs, made by layers that are quantized already, give H; the layer is quantized on
+the spot and runs with its new weights. So one forward pass calibrates the whole model,
+each layer is fitted to the inputs that it will really get, and layers that share an
+input (q, k and v; gate and up) share its H.
 
-A method is a frozen dataclass with `quantize(w, inputs) -> Quantized`: `RoundToNearest`,
-`NormalFloat`, `AWQ`, `GPTQ`, `SpQR`, or your own. One that first rearranges the model
-without changing what it computes (AWQ) also has `prepare(model, windows)`.
+A method is a frozen dataclass with `quantize(w, inputs) -> Quantized`:
+`RoundToNearest`, `NormalFloat`, `AWQ`, `GPTQ`, `SpQR`, or your own. One that first
+rearranges the model without changing what it computes (AWQ) also has `prepare(model,
+windows)`.
 
 Read in order: `RoundToNearest`, `quantize_model`, `_InFlight`.  Taught in notebooks/06.
 """
@@ -67,7 +68,7 @@ class RoundToNearest:
 
 @dataclass(frozen=True)
 class NormalFloat:
-    """NF4 (or FP4) in blocks of 64, its constants perhaps quantized too (lecture 05)."""
+    """NF4 (or FP4) in blocks, its constants perhaps quantized too (lecture 05)."""
 
     kind: str = "nf4"
     block: int = 64
@@ -80,7 +81,7 @@ class NormalFloat:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What happened to one layer. `error` is ‖(W − Ŵ)X‖² / ‖WX‖², if inputs were seen."""
+    """What happened to a layer. `error` is ‖(W − Ŵ)X‖² / ‖WX‖², if X was seen."""
 
     weights: int
     bits_per_weight: float

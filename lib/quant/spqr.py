@@ -71,7 +71,7 @@ class SpQR:
 
 @dataclass(frozen=True, eq=False)
 class Bilevel:
-    """Constants, themselves quantized: c = low + step · code, one grid per run of rows."""
+    """Constants, themselves quantized: c = low + step · code in each run of rows."""
 
     codes: UInt8[Tensor, "rows groups"]
     low: Float[Tensor, "runs groups"]  # fp16 numbers

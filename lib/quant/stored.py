@@ -1,7 +1,7 @@
 """A quantized matrix as named tensors and a few words, and back: what files hold.
 
-    Grouped        codes (b bits, packed)   scale (fp16)   zero (b bits, packed)   [order]
-    SparseGrouped  codes   scale, zero: codes, low, step   starts, columns, outliers (fp16)
+    Grouped        codes (b bits, packed)   scale (fp16)   zero (packed)   [order]
+    SparseGrouped  codes   scale, zero: codes, low, step   starts, columns, outliers
     FourBit        packed   constants (fp32, or 8 bits and a second level)
 
 Nothing is kept that dequantization does not need, and `matrix(unstored(*stored(q)))`
