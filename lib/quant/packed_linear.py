@@ -104,8 +104,8 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
     """
     try:
         with safe_open(path, "pt") as file:
-            words = json.loads((file.metadata() or {})["layers"]) state = {name:
-            file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            words = json.loads((file.metadata() or {})["layers"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, KeyError, SafetensorError) as error:
         raise ValueError(
             f"{Path(path).name} is no saved quantized model: {error}"
