@@ -108,21 +108,23 @@ def error_of(seen: Histogram, m: int, *, bits: int, symmetric: bool) -> float:
 def divergence_of(seen: Histogram, m: int, *, bits: int, symmetric: bool) -> float:
     """D_KL(P ‖ Q) in nats between the values kept at threshold m and their codes.
 
-    P: the bins within the threshold, with all that was cut off added to the end bins.
+    P: the bins within the threshold; what was cut off joins the outermost of them that
+    hold something (TensorRT: the outermost, where an empty one makes D infinite).
     Q: the same bins without those tails, each code's count spread evenly over the bins
     that hold something and round to it. So clipping costs through the ends, rounding
-    through the spreading. Infinite where the tail lands on a bin that Q knows as empty,
-    or where there are fewer bins than codes, since Q would then be P unrounded.
+    through the spreading. Infinite where nothing is left, or where there are fewer bins
+    than codes, since Q would then be P unrounded.
     """
     inside, low, high = seen.cut(m)
     kept = seen.counts[inside].double()
-    if len(kept) < 2**bits and m < HALF:
+    filled = kept.nonzero().flatten()
+    if not len(filled) or (len(kept) < 2**bits and m < HALF):
         return math.inf
     grid = range_grid(low, high, bits=bits, symmetric=symmetric)
     code = quantize(seen.centres[None, inside], grid)[0].long() - grid.low
     p = kept.clone()
-    p[0] += seen.counts[: inside.start].sum()
-    p[-1] += seen.counts[inside.stop :].sum()
+    p[filled[0]] += seen.counts[: inside.start].sum()
+    p[filled[-1]] += seen.counts[inside.stop :].sum()
     per_code = torch.zeros(2, 2**bits, dtype=torch.float64)
     per_code.index_add_(1, code, torch.stack([kept, (kept > 0).double()]))
     q = torch.where(kept > 0, (per_code[0] / per_code[1])[code], 0.0)

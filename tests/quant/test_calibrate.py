@@ -176,3 +176,11 @@ def test_refuses_what_it_cannot_calibrate(as_a_user):
     for bad in (torch.tensor([torch.nan]), torch.ones(0), torch.ones(2).int()):
         with pytest.raises(ValueError, match=r"holds 1 NaN|shape 1x0|torch.int32"):
             seen.observe(bad)
+
+
+def test_kl_is_finite_at_every_threshold_that_keeps_enough_bins():
+    seen = Histogram().observe(
+        heavy_tailed()
+    )  # far outliers: most outer bins are empty
+    for m in range(2**4, HALF + 1, STRIDE):
+        assert 0 <= divergence_of(seen, m, bits=4, symmetric=False) < math.inf
