@@ -71,7 +71,8 @@ def feedback(nb: NotebookNode, scores: dict[str, dict], *, title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>\n"
         f"<h1>{html.escape(title)}: {total:g} of {most:g}</h1>\n"
-        f'<table class="points"><tr><th>exercise</th><th>points</th></tr>{rows}</table>\n'
+        '<table class="points"><tr><th>exercise</th><th>points</th></tr>'
+        f"{rows}</table>\n"
         f"{sections}\n</body></html>\n"
     )
 

@@ -1,0 +1,251 @@
+"""wire: what was sent is what arrives; whatever arrives, nothing else is built."""
+
+import json
+import math
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays, scalar_dtypes
+
+from course.grader.wire import (
+    HEADER,
+    TORCH_DTYPES,
+    Channel,
+    Closed,
+    Forged,
+    Unsendable,
+    decode,
+    encode,
+)
+from lib.formats import FP8_E4M3, FloatFormat
+
+
+def there_and_back(value, stub=None, callables=None):
+    header, text, *blobs = encode(value, callables)
+    body = b"".join(blobs)
+    assert HEADER.unpack(header) == (len(text), len(body))
+    return decode(text, memoryview(body), stub)
+
+
+def same(a, b):
+    """Equal in type, value and bits: NaN is NaN, −0 is −0."""
+    if isinstance(a, float):
+        bits = math.copysign(1, a) == math.copysign(1, b)
+        return type(a) is type(b) and (a == b or (a != a and b != b)) and bits
+    if isinstance(a, list | tuple):
+        pairs = zip(a, b, strict=False)
+        alike = type(a) is type(b) and len(a) == len(b)
+        return alike and all(same(x, y) for x, y in pairs)
+    if isinstance(a, dict):
+        return same([*a.items()], [*b.items()])
+    return type(a) is type(b) and a == b
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.integers() | st.text() | st.tuples(st.integers()), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(PLAIN)
+def test_plain_values_arrive_as_they_were(value):
+    assert same(there_and_back(value), value)
+
+
+@pytest.mark.parametrize("name", TORCH_DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 4)])
+def test_tensors_arrive_bit_for_bit(name, shape):
+    dtype = TORCH_DTYPES[name]
+    raw = torch.randint(0, 256, (math.prod(shape) * dtype.itemsize,)).to(torch.uint8)
+    if dtype == torch.bool:
+        raw %= 2
+    sent = raw.view(dtype).reshape(shape)
+    got = there_and_back(sent)
+    assert got.dtype == dtype and got.shape == sent.shape
+    assert torch.equal(got.reshape(-1).view(torch.uint8), raw)
+
+
+def test_views_and_gradients_arrive_as_plain_tensors():
+    w = torch.randn(4, 6, requires_grad=True)
+    got = there_and_back(w.T[1::2])
+    assert torch.equal(got, w.T[1::2]) and got.is_contiguous()
+    assert got.requires_grad and got.is_leaf
+
+
+@given(arrays(scalar_dtypes(), (2, 3)))
+def test_arrays_arrive_bit_for_bit(sent):
+    if sent.dtype.kind not in "biufc":
+        with pytest.raises(Unsendable):
+            encode(sent)
+        return
+    got = there_and_back(sent)
+    assert got.shape == sent.shape and got.tobytes() == sent.astype(got.dtype).tobytes()
+    scalar = there_and_back(sent[0, 0])
+    assert isinstance(scalar, np.generic) and scalar.tobytes() == got[0, 0].tobytes()
+
+
+def test_a_dataclass_of_lib_arrives_through_its_own_checks():
+    assert there_and_back([FP8_E4M3]) == [FP8_E4M3]
+    _, text = encode(FP8_E4M3)
+    forged = json.loads(text)
+    forged[3]["exponent_bits"] = ["i", "0x63"]
+    with pytest.raises(Forged, match="99 exponent"):
+        decode(json.dumps(forged).encode(), memoryview(b""))
+
+
+def test_functions_cross_as_numbers_only():
+    callables = []
+    got = there_and_back([len, max], lambda number: f"stub {number}", callables)
+    assert got == ["stub 0", "stub 1"] and callables == [len, max]
+    with pytest.raises(Unsendable):
+        encode(len)
+
+
+@dataclass
+class Foreign:
+    x: int = 1
+
+
+@pytest.mark.parametrize("value", [object(), Foreign(), range(3), 1j, Exception("no")])
+def test_what_is_no_plain_value_is_not_sent(value):
+    with pytest.raises(Unsendable):
+        encode(value)
+
+
+def test_a_list_in_itself_is_not_sent():
+    loop = []
+    loop.append(loop)
+    with pytest.raises(Unsendable, match="deep"):
+        encode(loop)
+
+
+FORGED = [
+    ["i", "7; import os"],
+    ["f", "nan" * 40],
+    ["T", "float32", [1 << 40], False, [0, 4]],
+    ["T", "float32", [-1], False, [0, 4]],
+    ["T", "float32", [True], False, [0, 4]],
+    ["T", "object", [1], False, [0, 4]],
+    ["T", "float32", [1], False, [1, 4]],
+    ["T", "float32", [1] * 20, False, [0, 4]],
+    ["A", "|O8", [1], False, [0, 4]],
+    ["A", "<f4", [1], False, [0, 1 << 40]],
+    ["A", "V4", [1], False, [0, 4]],
+    ["D", "os", "system", {}],
+    ["D", "lib.formats", "torch", {}],
+    ["D", "lib.formats", "FloatFormat", {"name": ["s", "x"], "evil": ["n"]}],
+    ["D", "lib.nowhere", "Thing", {}],
+    ["call", 0],
+    ["l", [["y", [0, 4]], ["y", [0, 4]]]],
+    ["set", [["l", []]]],
+    ["d", [[["l", []], ["n"]]]],
+    ["pickle", "gASVKAAAAAAAAAB9"],
+    {},
+    None,
+    7,
+]
+
+
+@pytest.mark.parametrize("tree", FORGED, ids=lambda tree: str(tree)[:40])
+def test_a_forged_tree_is_refused(tree):
+    with pytest.raises(Forged):
+        decode(json.dumps(tree).encode(), memoryview(b"abcd"))
+
+
+def test_nesting_and_numbers_that_blow_up_are_refused():
+    for text in (
+        b"[" * 100_000,
+        b'["l",[' * 90 + b"]]" * 90,
+        b"NaN",
+        b"1e999",
+        b"\xff",
+    ):
+        with pytest.raises(Forged):
+            decode(text, memoryview(b""))
+
+
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+)
+LONG_TAGS = ("set", "d", "dtype", "T", "A", "D", "call")
+TAGGED = st.recursive(
+    st.sampled_from(["n", "b", "i", "f", "s", "y", "l", "t", *LONG_TAGS]).flatmap(
+        lambda tag: st.tuples(st.just(tag), TREES, TREES).map(list)
+    )
+    | TREES,
+    lambda inner: st.lists(inner),
+)
+
+
+@given(TAGGED, st.binary(max_size=64))
+@settings(max_examples=300)
+def test_any_tree_gives_a_plain_value_or_is_refused(tree, blobs):
+    try:
+        value = decode(json.dumps(tree).encode(), memoryview(blobs))
+    except Forged:
+        return
+    encode(value)  # plain: it could be sent on
+
+
+# ------------------------------------------------------------------ the channel
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    yield channel, theirs
+    channel.close()
+    theirs.close()
+
+
+def test_frames_keep_their_order_and_size(pair):
+    channel, theirs = pair
+    other = Channel(theirs)
+    values = [torch.arange(300_000), "x" * 100_000, None]
+    sender = threading.Thread(target=lambda: [other.send(value) for value in values])
+    sender.start()
+    got = [channel.receive(deadline=time.monotonic() + 20) for _ in values]
+    sender.join()
+    assert torch.equal(got[0], values[0]) and got[1:] == values[1:]
+
+
+def test_a_giant_frame_is_refused_before_it_is_read(pair):
+    channel, theirs = pair
+    theirs.sendall(HEADER.pack(2**32 - 1, 2**63))
+    with pytest.raises(Forged, match="frame of"):
+        channel.receive(deadline=time.monotonic() + 5)
+
+
+def test_half_a_frame_is_a_timeout_and_a_hang_up_is_closed(pair):
+    channel, theirs = pair
+    theirs.sendall(HEADER.pack(100, 0) + b"half")
+    with pytest.raises(TimeoutError):
+        channel.receive(deadline=time.monotonic() + 0.05)
+    theirs.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(Closed):
+        channel.receive(deadline=time.monotonic() + 5)
+
+
+def test_a_reader_that_never_reads_is_a_timeout(pair):
+    channel, _ = pair
+    with pytest.raises(TimeoutError):
+        channel.send(torch.zeros(10_000_000), deadline=time.monotonic() + 0.1)
+
+
+def test_formats_have_no_code_of_their_own_on_the_wire():
+    _, text = encode(FloatFormat("x", 4, 3, specials="nan"))
+    assert json.loads(text)[:3] == ["D", "lib.formats.floating", "FloatFormat"]
