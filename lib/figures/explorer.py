@@ -19,7 +19,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lib import formats
-from lib.figures.formats import draw_bits, draw_place, values_around
+from lib.figures.formats import draw_bits, draw_place, tick_labels, values_around
 from lib.figures.theme import BLUE, EXPONENT, FRACTION, GREY, ORANGE, SIGN
 from lib.formats import FloatFormat, bit_string, neighbours, round_to
 
@@ -147,8 +147,8 @@ def place_svg(reading: Reading) -> str:
 
     marks = "".join(
         f'<rect x="{across(v) - w / 2:.1f}" y="28" width="{w}" height="22" fill="{c}"/>'
-        f'<text x="{across(v):.1f}" y="66" text-anchor="middle">{v:.6g}</text>'
-        for v in values
+        f'<text x="{across(v):.1f}" y="66" text-anchor="middle">{label}</text>'
+        for v, label in zip(values, tick_labels(values, reading.stored), strict=True)
         for w, c in [(5, BLUE) if v == reading.stored else (2, GREY)]
     )
     x = across(reading.x)

@@ -129,8 +129,8 @@ def error_curves(
 def draw_place(ax: Axes, x: float, stored: float, around: Sequence[float]) -> None:
     """A stretch of the number line: its numbers, x above it, and where x is stored."""
     ax.vlines(around, 0, 0.5, color=GREY, lw=1.5)
-    for value in around:
-        ax.text(value, -0.15, f"{value:.6g}", ha="center", va="top", fontsize=8)
+    for value, label in zip(around, tick_labels(around, stored), strict=True):
+        ax.text(value, -0.15, label, ha="center", va="top", fontsize=8)
     if stored in around:
         ax.vlines([stored], 0, 0.5, color=BLUE, lw=4)
     left, right = min(around), max(around)
@@ -141,6 +141,15 @@ def draw_place(ax: Axes, x: float, stored: float, around: Sequence[float]) -> No
     ax.set(xlim=(left - margin, right + margin), ylim=(-0.7, 1.6))
     ax.axhline(0, color=GREY, lw=1)
     ax.axis("off")
+
+
+def tick_labels(around: Sequence[float], stored: float) -> list[str]:
+    """Six digits of each number; where six cannot tell them apart, distances from x̂."""
+    plain = [f"{value:.6g}" for value in around]
+    if len(set(plain)) == len(plain):
+        return plain
+    home = stored if stored in around else around[-1 if stored > 0 else 0]
+    return [f"{v:.6g}" if v == home else f"{v - home:+.3g}" for v in around]
 
 
 def values_around(x: float, fmt: FloatFormat, *, count: int = 3) -> list[float]:

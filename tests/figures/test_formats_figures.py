@@ -14,6 +14,7 @@ from lib.figures.formats import (
     error_curves,
     number_lines,
     reach_and_precision,
+    tick_labels,
     values_around,
 )
 from lib.formats import BF16, FP4_E2M1, FP8_E4M3, FP16, FP32, FP64, bit_string
@@ -60,6 +61,15 @@ def test_error_curves_stay_under_half_a_gap_between_the_extremes():
     curve, bound = figure.axes[0].lines
     worst, bound = max(curve.get_ydata()), bound.get_ydata()[0]
     assert 0.9 * bound < worst <= bound
+
+
+def test_ticks_can_be_told_apart():
+    assert tick_labels([2.5, 2.75, 3.0], 2.75) == ["2.5", "2.75", "3"]
+    near_pi = values_around(math.pi, FP32, count=1)
+    labels = tick_labels(near_pi, near_pi[1])
+    assert labels == ["-2.38e-07", "3.14159", "+2.38e-07"]
+    largest = values_around(math.inf, FP64)
+    assert len(set(tick_labels(largest, math.inf))) == len(largest)
 
 
 def test_values_around_zero_and_at_the_ends():
