@@ -12,7 +12,7 @@ Read in order: `fit_groups`, `Grouped`, `round_to_nearest`.  Taught in notebooks
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from lib.quant.linear import (
@@ -86,7 +86,7 @@ def _misfit(
 class Grouped:
     """The codes of a matrix in its own column order, and the grids of its groups."""
 
-    codes: Int[Tensor, "rows cols"]
+    codes: Integer[Tensor, "rows cols"]
     grid: Grid
     order: Int[Tensor, " cols"] | None = None
 
