@@ -95,10 +95,11 @@ def _read(folder: int, name: str) -> bytes:
         raise Rejected(
             f"{name} is a link or cannot be opened: hand in the file itself"
         ) from None
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        raise Rejected(f"{name} is no ordinary file: hand in the notebook itself")
     with os.fdopen(handle, "rb") as stream:
-        facts = os.fstat(stream.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise Rejected(f"{name} is no ordinary file: hand in the notebook itself")
         if facts.st_nlink > 1:
             raise Rejected(f"{name} is a hard link to another file: hand in a copy")
         content = stream.read(MAX_FILE + 1)
@@ -155,8 +156,9 @@ def _check_depth(tree: Any) -> None:
         depth += 1
         below: list[Any] = []
         for node in level:
-            below += node.values() if isinstance(node, dict) else node
-        level = [node for node in below if isinstance(node, dict | list)]
+            if isinstance(node, dict | list):
+                below += node.values() if isinstance(node, dict) else node
+        level = below
 
 
 def _cells(tree: Any) -> Iterable[Cell]:
