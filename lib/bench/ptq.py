@@ -157,9 +157,8 @@ def measure(job: Job, device: str) -> dict[str, Any]:
     quantized = model
     if job.method is not None:
         quantized = copy.deepcopy(model)
-        calibrated = not isinstance(job.method, (RoundToNearest, NormalFloat))
         windows = None
-        if calibrated:
+        if job.method.calibrated:
             windows = _calibration(job.calibration, job.count, job.seed, device)
         began = time.perf_counter()
         report = quantize_model(
@@ -203,7 +202,7 @@ class _OnProcessor:
     """A method whose layers are quantized on the processor, wherever the model is."""
 
     def __init__(self, method: Any) -> None:
-        self.method = method
+        self.method, self.calibrated = method, method.calibrated
         if hasattr(method, "prepare"):
             self.prepare = method.prepare
 

@@ -15,6 +15,7 @@ Source: Lin et al. 2023, arXiv:2306.00978, section 3.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -38,6 +39,7 @@ FOLDS = (
 class AWQ:
     """Settings: 4 bits in groups of 64, 20 exponents α, 10 clipped ranges."""
 
+    calibrated: ClassVar[bool] = True
     bits: int = 4
     group: int = 64
     symmetric: bool = False

@@ -19,6 +19,7 @@ Source: Frantar et al. 2022, arXiv:2210.17323, algorithm 1.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd, isfinite
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -82,6 +83,7 @@ class GPTQ:
     is what they cost.
     """
 
+    calibrated: ClassVar[bool] = True
     bits: int = 4
     group: int = 64
     symmetric: bool = False

@@ -19,7 +19,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -36,8 +36,11 @@ from lib.quant.packed_linear import PackedLinear
 from lib.quant.stored import Quantized, matrix, stored, unstored
 
 
+@runtime_checkable
 class Method(Protocol):
-    """How to quantize one layer."""
+    """How to quantize one layer; `calibrated` says whether it reads the inputs."""
+
+    calibrated: ClassVar[bool]
 
     def quantize(self, w: Tensor, inputs: Hessian | None) -> Quantized:
         """The quantized weight, given the second moment of the layer's inputs."""
@@ -50,6 +53,7 @@ class RoundToNearest:
     `candidates` > 1 clips each group's range where that lowers its squared error.
     """
 
+    calibrated: ClassVar[bool] = False
     bits: int = 4
     group: int = 64
     symmetric: bool = False
@@ -70,6 +74,7 @@ class RoundToNearest:
 class NormalFloat:
     """NF4 (or FP4) in blocks, its constants perhaps quantized too (lecture 05)."""
 
+    calibrated: ClassVar[bool] = False
     kind: str = "nf4"
     block: int = 64
     double: bool = False
@@ -119,9 +124,11 @@ def quantize_model(
     holds another method's layers, where the method needs windows and gets none, and for
     whatever the method refuses, with the layer's name.
     """
+    if windows is None and method.calibrated:
+        raise ValueError(f"{type(method).__name__} needs calibration windows")
     layers = linear_layers(model)
     if hasattr(method, "prepare"):
-        method.prepare(model, _needed(windows, method))
+        method.prepare(model, windows)
     shelf = _Shelf(folder, method, windows, sequential)
     flight = _InFlight(layers, method, shelf, sequential)
     if windows is None:
@@ -210,12 +217,6 @@ def _relative_error(w: Tensor, rounded: Tensor, inputs: Hessian) -> float:
     delta = w - rounded.to(w)
     lost, whole = (((m @ h) * m).sum().item() for m in (delta, w))
     return lost / whole if whole else 0.0
-
-
-def _needed(windows: Tensor | None, method: Method) -> Tensor:
-    if windows is None:
-        raise ValueError(f"{type(method).__name__} needs calibration windows")
-    return windows
 
 
 class _Shelf:

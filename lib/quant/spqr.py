@@ -15,6 +15,7 @@ Source: Dettmers et al. 2023, arXiv:2306.03078, section 4 and algorithm 1.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -36,6 +37,7 @@ class SpQR:
     `threshold` is relative: at infinity there are no outliers.
     """
 
+    calibrated: ClassVar[bool] = True
     bits: int = 3
     group: int = 16
     constant_bits: int = 3
