@@ -12,6 +12,8 @@ from types import CodeType, FunctionType, ModuleType
 WITHHELD = {
     "hw_formats": ("lib.formats", "ml_dtypes"),
     "hw_linear": ("lib.quant",),
+    "hw_llm_int8": ("lib.quant", "bitsandbytes"),
+    "hw_normal_float": ("lib.quant", "bitsandbytes"),
 }
 
 
