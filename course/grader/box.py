@@ -15,6 +15,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -33,6 +34,7 @@ from course.grader.wire import Channel, Closed, Forged
 
 ROOT = Path(__file__).resolve().parents[2]
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
+CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc
 START_S = 120.0  # for importing torch on a busy machine
 FIRST_USER, USERS = 1_879_000_000, 1_000_000  # far from anybody's
 WATCH_S = 0.03  # between two looks at what a submission uses
@@ -59,7 +61,7 @@ class Limits:
     total_s: float = 240.0  # of wall time, for the whole submission
     memory: int = 4 << 30  # bytes, resident or asked for
     files: int = 256 << 20  # bytes written to its private /tmp
-    processes: int = 64  # processes and threads
+    processes: int = 32  # processes and threads
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -114,13 +116,13 @@ def mounts(withheld: tuple[str, ...]) -> Iterator[str]:
     seen = [Path(path) for path in SYSTEM if Path(path).exists()]
     seen += [Path(sys.base_prefix), Path(sys.prefix), ROOT / "lib"]
     seen += [here / "__init__.py", here / "wire.py", here / "inmate.py"]
+    if CPUINFO.exists():
+        seen.append(CPUINFO)
     parents = {str(parent) for path in seen for parent in path.parents}
     for parent in sorted(parents - {"/"}):
         yield from ("--perms", "0755", "--dir", parent)
     for path in seen:
         yield from ("--ro-bind", str(path), str(path))
-    if Path("/proc/cpuinfo").exists():  # all that libraries ask of /proc
-        yield from ("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo")
     for name in withheld:
         path = place(name)
         if path and path.is_dir():
@@ -163,7 +165,8 @@ class Box:
     ) -> None:
         self.limits = limits or Limits()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
+        with contextlib.ExitStack() as until_ready, theirs:
+            until_ready.callback(ours.close)
             self.process = subprocess.Popen(
                 command(tuple(withheld), theirs.fileno(), self.limits),
                 pass_fds=[theirs.fileno()],
@@ -171,10 +174,16 @@ class Box:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
-        self.control = ours
-        ours.settimeout(START_S)
+            theirs.close()
+            self.control = ours
+            self._await_ready()
+            until_ready.pop_all()
+
+    def _await_ready(self) -> None:
+        """Wait for the zygote; `NoBox` with what bubblewrap said if it never comes."""
+        self.control.settimeout(START_S)
         try:
-            ready = ours.recv(len(READY))
+            ready = self.control.recv(len(READY))
         except TimeoutError:
             ready = b""
         if ready != READY:
@@ -297,34 +306,31 @@ class Watch:
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
-        """Until the submission is over, compare what it uses with the limits."""
+        """Until the submission is over, compare the memory it uses with the limit."""
         limit = self.box.limits.memory
         bubblewrap = psutil.Process(self.box.process.pid)
         while not self.over.wait(WATCH_S):
             with contextlib.suppress(psutil.Error):
-                family = bubblewrap.children(recursive=True)
-                # Pages shared since the fork count in each: ask exactly if it matters
-                if total(family, resident) > limit and total(family, own) > limit:
+                family = [p.pid for p in bubblewrap.children(recursive=True)]
+                if grown(family) > limit:
                     self.reason = f"it used more than {limit / 2**30:.3g} GB of memory"
                     with contextlib.suppress(OSError):
                         self.cell.leash.shutdown(socket.SHUT_RDWR)
                     return
 
 
-def total(processes: list[psutil.Process], size: Callable[..., int]) -> int:
-    """The sizes of the processes that are still there."""
-    found = 0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            found += size(process)
-    return found
+def grown(family: list[int]) -> int:
+    """Bytes of memory that a zygote's descendants have beyond what a fork gave them."""
+    private = [pages(pid) for pid in family]
+    first = private[0][0] if private else 0  # the zygote's, which a fork shares
+    return sum(max(own - first, 0) + shared for own, shared in private)
 
 
-def resident(process: psutil.Process) -> int:
-    """Bytes in memory, those that it shares with others by a fork included."""
-    return process.memory_info().rss
-
-
-def own(process: psutil.Process) -> int:
-    """Bytes in memory that are this process's alone (slower to learn)."""
-    return process.memory_full_info().uss
+def pages(pid: int) -> tuple[int, int]:
+    """Bytes of a process that are anonymous, and that are shared memory."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it is gone
+        return 0, 0
+    found = dict(re.findall(r"^Rss(Anon|Shmem):\s+(\d+) kB$", status, re.MULTILINE))
+    return int(found.get("Anon", 0)) << 10, int(found.get("Shmem", 0)) << 10

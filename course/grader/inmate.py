@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any
+from typing import Any, ClassVar
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
@@ -152,11 +152,13 @@ class Inmate:
         """Run one cell; what it showed, as plain output nodes."""
         from IPython.utils.capture import capture_output
 
+        self.shell.displayhook.results.clear()
         with capture_output() as seen:
-            result = self.shell.run_cell(source, store_history=False)
+            result = self.shell.run_cell(source, store_history=True)  # heeds a last ";"
         outputs = streams(seen.stdout, seen.stderr)
-        for rich in seen.outputs[:MAX_PICTURES]:
-            data = {k: v for k, v in rich.data.items() if k in KEPT_KINDS}
+        shown = [rich.data for rich in seen.outputs] + self.shell.displayhook.results
+        for bundle in shown[:MAX_PICTURES]:
+            data = {k: v for k, v in bundle.items() if k in KEPT_KINDS}
             outputs.append({"output_type": "display_data", "data": plain_data(data)})
         if error := result.error_before_exec or result.error_in_exec:
             outputs = [o for o in outputs if not is_traceback(o)]
@@ -200,12 +202,30 @@ class Inmate:
 
 def make_shell() -> Any:
     """IPython without history, start-up files or a terminal; figures as PNG."""
+    from IPython.core.displayhook import DisplayHook
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
+    class Results(DisplayHook):
+        """Keeps a cell's last value as it would be shown, and prints no `Out[1]:`."""
+
+        results: ClassVar[list[dict[str, Any]]] = []
+        write_output_prompt = finish_displayhook = lambda self: None
+
+        def write_format_data(self, format_dict: dict, md_dict: Any = None) -> None:
+            self.results.append(format_dict)
+
+    class Shell(InteractiveShell):
+        """`%matplotlib inline` asks for a window system: there is none to enable."""
+
+        displayhook_class = Results
+
+        def enable_gui(self, gui: str | None = None) -> None:
+            pass
+
     config = Config()
     config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
+    shell = Shell.instance(config=config)
     with contextlib.suppress(Exception):  # no matplotlib, no figures
         shell.enable_matplotlib("inline")
     return shell

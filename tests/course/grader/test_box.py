@@ -1,0 +1,211 @@
+"""The box: what student code can see, use and leave behind; every limit has an end."""
+
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from course.grader import box as box_module
+from course.grader.box import ROOT, Box, Limits, NoBox, Stopped
+
+PROBE = """
+def probe():
+    import os, pathlib, socket
+    def tries(action):
+        try:
+            return repr(action())
+        except Exception as error:
+            return type(error).__name__
+    return {
+        "pid": os.getpid(),
+        "uid": os.getuid(),
+        "home": os.listdir(os.environ["HOME"]),
+        "variables": sorted(os.environ),
+        "proc": os.listdir("/proc"),
+        "network": tries(lambda: socket.create_connection(("127.0.0.1", 22), 1)),
+        "names": tries(lambda: socket.getaddrinfo("example.org", 80)),
+        "course": [str(p) for p in pathlib.Path(ROOT).iterdir()],
+        "write": tries(lambda: open(ROOT + "/lib/x.py", "w")),
+        "capabilities": tries(lambda: os.setuid(0)),
+        "parent": os.getppid(),
+    }
+"""
+
+
+def values(answer):
+    kind, value, _ = answer
+    assert kind == "value", value
+    return value
+
+
+def test_a_cell_shows_what_it_prints_and_a_function_answers(cell):
+    (shown,) = cell.run("print('hello')\ndef f(x, *, y=1):\n    return x + y")
+    assert shown == {"output_type": "stream", "name": "stdout", "text": "hello\n"}
+    assert torch.equal(
+        values(cell.call("f", torch.ones(3), y=2)), torch.full((3,), 3.0)
+    )
+
+
+def test_figures_and_magics_work_as_in_a_notebook(cell):
+    outputs = cell.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    assert [set(o["data"]) for o in outputs] == [{"image/png", "text/plain"}]
+    assert "loop" in str(cell.run("%matplotlib inline\n%timeit -n1 -r1 pass"))
+    assert cell.run("1 + 1") == [
+        {"output_type": "display_data", "data": {"text/plain": "2"}}
+    ]
+
+
+def test_functions_of_a_test_are_called_back(cell):
+    cell.run("def twice(f, x):\n    return f(f(x))")
+    assert values(cell.call("twice", lambda x: x * 10, 3)) == 300
+    kind, told, _ = cell.call("twice", lambda x: x / 0, 3)
+    assert kind == "error" and "division by zero" in told["evalue"]
+
+
+def test_there_is_nothing_to_see(cell):
+    cell.run(f"ROOT = {str(ROOT)!r}" + PROBE)
+    seen = values(cell.call("probe"))
+    assert seen["pid"] == 1 and seen["parent"] == 0
+    assert seen["uid"] != os.getuid() or os.getuid() != 0
+    assert seen["home"] == []
+    assert {Path(path).name for path in seen["course"]} <= {"lib", "course", ".venv"}
+    assert set(seen["proc"]) <= {"cpuinfo"}
+    assert not {"USER", "SSH_AUTH_SOCK", "VIRTUAL_ENV"} & set(seen["variables"])
+    for forbidden in ("network", "names", "write"):
+        assert seen[forbidden].lower().endswith("error"), seen
+
+
+def test_torch_and_lib_are_there_and_what_is_withheld_is_not(cell):
+    source = "import torch\nfrom lib.formats import FP16\ndef f():\n    return FP16.max"
+    assert cell.run(source) == [] and values(cell.call("f")) == 65504.0
+    for line in ("from lib.quant.linear import fit_grid", "from ml_dtypes import int4"):
+        (error,) = cell.run(line)
+        assert error["ename"] in ("ImportError", "ModuleNotFoundError")
+
+
+def test_what_one_submission_leaves_no_other_finds(box):
+    mess = (
+        "open('/tmp/left', 'w').write('x')\nimport torch, builtins\n"
+        "torch.allclose = builtins.sum = lambda *_: True\n"
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    import time\n"
+        "    time.sleep(100)"
+    )
+    with box.cell() as first:
+        first.run(mess)
+    with box.cell() as second:
+        second.run(
+            "import os, torch\ndef f():\n    return os.listdir('/tmp'), sum([1, 2]),"
+            " torch.allclose(torch.ones(1), torch.zeros(1)), os.getpid()"
+        )
+        assert values(second.call("f")) == ([], 3, False, 1)
+    end = time.monotonic() + 5
+    while len(family := psutil.Process(box.process.pid).children(recursive=True)) > 1:
+        assert time.monotonic() < end, f"of the first, there live on: {family}"
+        time.sleep(0.05)
+
+
+HANG = "def f():\n    while True:\n        pass"
+SLEEP = "def f():\n    import time\n    time.sleep(1000)"
+DEAF = (
+    "def f():\n    import signal, time\n"
+    "    for s in range(1, 65):\n        try:\n            signal.signal(s, 1)"
+    "\n        except (OSError, ValueError):\n            pass\n    time.sleep(1000)"
+)
+FORKS = (
+    "def f():\n    import os, time\n    for _ in range(3):\n        os.fork()\n"
+    "    block = bytearray(b'x') * (400 << 20)\n    time.sleep(1000)"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (HANG, "more than 3 s"),
+        (SLEEP, "more than 3 s"),
+        (DEAF, "more than 3 s"),
+        (FORKS, "2 GB of memory"),
+        ("def f():\n    import os\n    os._exit(0)", "ended itself"),
+        ("def f():\n    import os\n    os.abort()", "ended itself"),
+    ],
+    ids=["hang", "sleep", "deaf", "many hands", "exit", "abort"],
+)
+def test_every_limit_ends_the_call_in_words(box, source, says):
+    with box.cell() as cell:
+        cell.run(source)
+        began = time.monotonic()
+        with pytest.raises(Stopped, match=says):
+            cell.call("f")
+        assert time.monotonic() - began < 10
+        with pytest.raises(Stopped, match=says):
+            cell.call("f")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    return len(bytearray(3 << 30))",
+        "def f():\n    import mmap\n    return len(mmap.mmap(-1, 64 << 30))",
+        "def f():\n    import torch\n    return torch.empty(1 << 32).sum()",
+        "def f():\n    open('/tmp/big', 'wb').write(bytes(64 << 20))",
+        "def f():\n    raise SystemExit",
+        "def f():\n    return f",
+        "def f():\n    return f()",
+    ],
+    ids=["bytes", "mapped", "tensor", "disk", "exit", "unplain", "recursion"],
+)
+def test_asking_for_too_much_is_an_error_of_their_own(box, source):
+    with box.cell() as cell:
+        cell.run(source)
+        kind, told, _ = cell.call("f")
+        assert kind == "error" and told["ename"]
+
+
+def test_a_fork_bomb_ends_and_the_next_submission_is_served(box):
+    with box.cell() as cell:
+        cell.run("import os\ndef f():\n    while True:\n        os.fork()")
+        try:
+            kind, told, _ = cell.call("f")
+            assert kind == "error" and told["ename"] == "BlockingIOError", told
+        except Stopped as limit:
+            assert "memory" in str(limit) or "3 s" in str(limit), limit
+    with box.cell() as cell:
+        cell.run("def f():\n    return 1")
+        assert values(cell.call("f")) == 1
+
+
+def test_a_flood_of_output_is_cut(cell):
+    (shown,) = cell.run("for _ in range(300_000):\n    print('x' * 100)")
+    assert len(shown["text"]) < 200_000 and "cut" in shown["text"]
+
+
+def test_the_whole_submission_has_an_end(box):
+    with box.cell() as cell:
+        cell.end = time.monotonic() + 0.2
+        with pytest.raises(Stopped, match="whole submission"):
+            cell.run("import time; time.sleep(10)")
+
+
+def test_without_bubblewrap_it_refuses_and_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoBox, match="apt-get install bubblewrap"):
+        Box()
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(NoBox, match=r"cannot start \(bwrap: no permissions\)"):
+        Box()
+
+
+def test_a_withheld_folder_is_masked_whole():
+    options = list(box_module.mounts(("lib.quant",)))
+    assert options[options.index("--tmpfs") + 1] == str(Path(ROOT) / "lib" / "quant")
+
+
+@pytest.mark.parametrize("wrong", [{"call_s": 0}, {"memory": -1}])
+def test_limits_validate_themselves(wrong):
+    with pytest.raises(ValueError, match="must be positive"):
+        Limits(**wrong)
