@@ -7,7 +7,7 @@ import pytest
 
 from course.grader.box import Box, Limits
 
-LIMITS = Limits(call_s=3, total_s=30, memory=2 << 30, files=8 << 20, processes=24)
+LIMITS = Limits(call_s=6, total_s=30, memory=2 << 30, files=8 << 20, processes=24)
 
 
 @pytest.fixture(scope="session")
