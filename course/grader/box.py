@@ -91,7 +91,11 @@ def command(withheld: tuple[str, ...], control: int, limits: Limits) -> list[str
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
         *("--die-with-parent", "--new-session", "--clearenv", *privileges()),
         *("--hostname", "box", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/"),
+        # Shared pages of /dev/zero would belong to no process: nothing is mapped there
+        *("--dev-bind", os.devnull, "/dev/zero"),
         *mounts(withheld),
+        # What one inmate could write, the next would find, on sys.path too
+        *("--remount-ro", "/dev", "--remount-ro", "/"),
         *variables(),
     ]
     inmate = Path(__file__).with_name("inmate.py")
@@ -116,6 +120,7 @@ def mounts(withheld: tuple[str, ...]) -> Iterator[str]:
     seen = [Path(path) for path in SYSTEM if Path(path).exists()]
     seen += [Path(sys.base_prefix), Path(sys.prefix), ROOT / "lib"]
     seen += [here / "__init__.py", here / "wire.py", here / "inmate.py"]
+    seen += [here / "seccomp.py"]
     if CPUINFO.exists():
         seen.append(CPUINFO)
     parents = {str(parent) for path in seen for parent in path.parents}

@@ -15,6 +15,7 @@ import ast
 import base64
 import contextlib
 import ctypes
+import importlib
 import io
 import json
 import os
@@ -44,6 +45,7 @@ def main(control: socket.socket, modules: list[str], limits: dict[str, int]) -> 
         with contextlib.suppress(ImportError):  # what the homework withholds
             __import__(module)
     shell = make_shell()
+    importlib.import_module("course.grader.seccomp").program()  # or say so now
     # No process may read this one's memory, should one ever learn to name it.
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens are reaped by the kernel
@@ -103,6 +105,8 @@ def must(result: int) -> None:
 
 def confine(limits: dict[str, int]) -> None:
     """Give up every capability and set every limit, before the first line of theirs."""
+    from course.grader import seccomp
+
     os.setsid()
     os.chdir("/tmp")
     for number, value in {
@@ -126,6 +130,8 @@ def confine(limits: dict[str, int]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
+    os.close(null)
+    seccomp.install(seccomp.program())
 
 
 class Inmate:
