@@ -8,12 +8,14 @@ no shared disk. A desk (desk.py) is a process of its own beside the Dask worker:
 student's code is in its box, the tests are at the desk, and neither is in the worker.
 Whatever is killed, run it again: what is sealed stays, any other is graded anew.
 
-Read in order: `grade_class`, `pending`, `spread`.
+Read in order: `grade_class`, `submissions`, `spread`.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbgrader.utils import parse_utc
@@ -21,10 +23,27 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from course.grader import intake
-from course.grader.desk import Homework, Submission, assess
-from course.grader.gradebook import Gradebook, Graded
+from course.grader.gradebook import Gradebook
+from course.grader.terms import Graded, Homework, NoBox, Submission
+from course.grader.worker import assess
 
 RETRIES = 3  # of a task whose Dask worker died under it
+AHEAD = 4  # submissions on their way for each core: a class need not fit in memory
+
+Task = tuple[Homework, Submission]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a submission stands, for the table at the end."""
+
+    student: str
+    homework: str
+    score: float | None
+    maximum: float | None
+    state: str  # graded, to be read, rejected, stopped; failed: no grade, run again
+    reasons: tuple[str, ...] = ()
+    unsafe: bool = False
 
 
 def grade_class(
@@ -36,53 +55,76 @@ def grade_class(
     cluster: str | None = None,
     workers: int | None = None,
     force: bool = False,
-) -> list[tuple[Graded, float, float]]:
-    """Grade what is in root/submitted; (graded, score, maximum) of every submission.
+) -> list[Row]:
+    """Grade what is in root/submitted; a row for every submission.
 
     `cluster` is the address of a Dask scheduler; without one, this machine's cores are
-    used. What was graded before, and has not changed, is not graded again.
+    used. What was graded before, and has not changed, is not graded again. Raises
+    `NoBox` where bubblewrap is missing, `Busy` where another run is writing.
     """
-    done = []
-    with Gradebook(config, root) as book:
-        todo = []
-        for homework in homeworks:
-            for submission in pending(root, homework, students):
+    rows: list[Row] = []
+    folders = [
+        (homework, folder)
+        for homework in homeworks
+        for folder in submitted(root, homework.name, students)
+    ]
+    bar = tqdm(total=len(folders), desc="grading", unit="", disable=not folders)
+    with Gradebook(config, root) as book, bar:
+
+        def done(row: Row) -> None:
+            rows.append(row)
+            bar.update()
+
+        def fresh() -> Iterator[Task]:
+            for homework, folder in folders:
+                submission = read(folder, homework.name)
                 seal = book.seal_of(homework.name, submission.student)
-                if not force and seal.get("fingerprint") == submission.fingerprint(
-                    homework.version
-                ):
-                    standing = book.standing(homework.name, submission.student)
-                    done.append((Graded(notebook="", **seal), *standing))
+                now = submission.fingerprint(homework.version)
+                if force or seal is None or seal.fingerprint != now:
+                    yield homework, submission
                 else:
-                    todo.append((homework, submission))
-        for graded in tqdm(
-            spread(todo, cluster, workers), "grading", len(todo), disable=not todo
-        ):
-            done.append((graded, *book.save(graded)))
-    return sorted(done, key=lambda row: (row[0].homework, row[0].student))
+                    done(row_of(book, seal))
+
+        for (homework, submission), graded in spread(fresh(), cluster, workers):
+            if isinstance(graded, Exception):
+                why = (f"{type(graded).__name__}: {graded}".splitlines()[0][:200],)
+                done(Row(submission.student, homework.name, None, None, "failed", why))
+                continue
+            book.save(graded)
+            done(row_of(book, graded))
+    return sorted(rows, key=lambda row: (row.homework, row.student))
 
 
-def pending(
-    root: Path, homework: Homework, students: list[str] | None = None
-) -> Iterator[Submission]:
-    """The submissions of a homework, read safely, in the order of their students."""
-    for folder in sorted((root / "submitted").glob(f"*/{homework.name}")):
-        student = folder.parent.name
-        if students is not None and student not in students:
-            continue
-        content, notes, rejected = b"", [], None
-        try:
-            content, notes = intake.read_file(folder, homework.name)
-        except intake.Rejected as why:
-            rejected = str(why)
-        yield Submission(
-            homework.name,
-            student,
-            content,
-            read_timestamp(folder),
-            tuple(notes),
-            rejected,
-        )
+def row_of(book: Gradebook, graded: Graded) -> Row:
+    """A graded submission as it stands in the gradebook."""
+    score, maximum, read_by_all = book.standing(graded.homework, graded.student)
+    state = graded.state
+    if state == "graded" and not read_by_all:
+        state = "to be read"
+    reasons = tuple(dict.fromkeys(graded.reasons))
+    who = (graded.student, graded.homework)
+    return Row(*who, score, maximum, state, reasons, graded.unsafe)
+
+
+def submitted(root: Path, homework: str, students: list[str] | None) -> list[Path]:
+    """The folders that students handed a homework in with, in their order."""
+    return [
+        folder
+        for folder in sorted((root / "submitted").glob(f"*/{homework}"))
+        if students is None or folder.parent.name in students
+    ]
+
+
+def read(folder: Path, homework: str) -> Submission:
+    """What is in a submission's folder, read safely."""
+    content, notes, rejected = b"", [], None
+    try:
+        content, notes = intake.read_file(folder, homework)
+    except intake.Rejected as why:
+        rejected = str(why)
+    when = read_timestamp(folder)
+    student = folder.parent.name
+    return Submission(homework, student, content, when, tuple(notes), rejected)
 
 
 def read_timestamp(folder: Path) -> str | None:
@@ -97,33 +139,73 @@ def read_timestamp(folder: Path) -> str | None:
     return None
 
 
-def spread(
-    todo: list[tuple[Homework, Submission]], cluster: str | None, workers: int | None
-) -> Iterator[Graded]:
-    """Grade on Dask's workers; yield each submission as it is finished."""
-    if not todo:
-        return
-    from distributed import Client, LocalCluster, as_completed
+# ------------------------------------------------------------------ over the workers
 
+
+def spread(
+    tasks: Iterator[Task], cluster: str | None, workers: int | None
+) -> Iterator[tuple[Task, Graded | Exception]]:
+    """Grade on Dask's workers; yield each submission as it is finished.
+
+    A few for each core are on their way at a time. One that its workers died of comes
+    back as an exception, and the others go on; `NoBox` is raised.
+    """
+    first = next(tasks, None)
+    if first is None:
+        return
+    tasks = itertools.chain([first], tasks)
+    from distributed import as_completed
+
+    with connected(cluster, workers) as client:
+        known, waiting = {}, {}
+        finished = as_completed([])
+
+        def send(count: int) -> None:
+            for homework, submission in itertools.islice(tasks, count):
+                # A task, not scattered data: it outlives the worker that holds it
+                if homework.name not in known:
+                    known[homework.name] = client.submit(same, homework, pure=False)
+                future = client.submit(
+                    assess,
+                    known[homework.name],
+                    submission,
+                    pure=False,
+                    retries=RETRIES,
+                )
+                waiting[future.key] = homework, submission
+                finished.add(future)
+
+        send(1)
+        for future in finished:
+            error = future.exception()
+            if isinstance(error, NoBox):
+                raise error
+            yield waiting.pop(future.key), error or future.result()
+            future.release()
+            cores = sum(client.nthreads().values())
+            send(max(1, AHEAD * cores - len(waiting)))
+
+
+def same(homework: Homework) -> Homework:
+    """A homework, as a result that Dask can make again."""
+    return homework
+
+
+@contextlib.contextmanager
+def connected(cluster: str | None, workers: int | None) -> Iterator:
+    """A Dask client, of a scheduler that exists or of a cluster on these cores."""
+    import logging
+
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if cluster is None:
-            cores = min(workers or os.cpu_count(), len(todo))
             local = LocalCluster(
-                n_workers=cores,
+                n_workers=workers or os.cpu_count(),
                 threads_per_worker=1,
                 dashboard_address=None,
-                silence_logs=50,
+                silence_logs=logging.CRITICAL,
             )
             cluster = stack.enter_context(local)
-        client = stack.enter_context(Client(cluster))
-        homeworks = {
-            homework.name: client.scatter(homework, broadcast=True)
-            for homework in {h.name: h for h, _ in todo}.values()
-        }
-        futures = [
-            client.submit(assess, homeworks[h.name], s, pure=False, retries=RETRIES)
-            for h, s in todo
-        ]
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
+        yield stack.enter_context(Client(cluster))

@@ -11,11 +11,12 @@ Read in order: `read_file`, `parse`, `rebuild`.
 """
 
 import ast
+import contextlib
 import copy
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,20 @@ def read_file(folder: Path, name: str) -> tuple[bytes, list[str]]:
 
     It is opened once and judged by what was opened: swapping it later changes nothing.
     """
+    with opened(folder) as handle:
+        chosen, notes = _choose(os.listdir(handle), handle, f"{name}.ipynb")
+        return read(handle, chosen), notes
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """A submitted folder, held open, so that it stays the one that it is."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         raise Rejected("the submitted folder is a link or is not there") from None
     try:
-        chosen, notes = _choose(os.listdir(handle), handle, f"{name}.ipynb")
-        return _read(handle, chosen), notes
+        yield handle
     finally:
         os.close(handle)
 
@@ -80,13 +88,16 @@ def _choose(names: list[str], folder: int, expected: str) -> tuple[str, list[str
         raise Rejected(f"there is no notebook in it: hand in {expected}")
 
     def modified(name: str) -> float:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        try:
+            return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        except OSError:  # it went away in between
+            return 0.0
 
     chosen = max(others, key=modified)
     return chosen, [f"{chosen!r} was taken for {expected}"]
 
 
-def _read(folder: int, name: str) -> bytes:
+def read(folder: int, name: str) -> bytes:
     """All bytes of a plain file of acceptable size."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:

@@ -34,6 +34,9 @@ from course.grader.intake import Intake, functions, grade_id, is_answer
 MAX_TEXT = 100_000  # characters of an output
 MAX_PICTURE = 1_500_000  # characters of base64
 MAX_OUTPUTS = 20  # of one cell
+MAX_LINES = 12  # of a traceback
+MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells
+TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
 REVIVALS = (
     2  # times a submission that hit a limit is started again, for its other cells
 )
@@ -100,6 +103,8 @@ class Session:
         self.cell: Cell = box.cell()
         self.ran: list[str] = []  # what a new inmate has to run again
         self.printed: list[str] = []  # by the functions, while a test calls them
+        self.room = MAX_TEXT  # for more of it
+        self.space = MAX_SHOWN
 
     def run(self, source: str) -> list[NotebookNode]:
         """Run a student's cell; its outputs, each checked."""
@@ -109,7 +114,8 @@ class Session:
             self.revive(str(stop))
             return [error_output("Stopped", f"stopped: {stop}")]
         self.ran.append(source)
-        return outputs
+        self.space -= len(str(outputs))
+        return outputs if self.space >= 0 else [new_output("stream", text=TOO_MUCH)]
 
     def call(self, name: str, args: tuple, kwargs: dict) -> Any:
         """Call a student's function; its value, or its exception raised here."""
@@ -119,14 +125,24 @@ class Session:
             self.revive(str(stop))
             raise StudentError(f"{name} was stopped: {stop}") from None
         match answer:
-            case ("value", value, str(printed)):
-                self.printed.append(printed)
+            case (str("value"), value, str(printed)):
+                self.show(printed)
                 return value
-            case ("error", {"ename": str(kind), "evalue": str(why)} as told, str(said)):
-                self.printed.append(said)
-                raise their_error(name, kind, why, told.get("traceback"))
+            case (
+                str("error"),
+                {"ename": str(kind), "evalue": str(why), "traceback": list(lines)},
+                str(printed),
+            ):
+                self.show(printed)
+                raise their_error(name, kind, why, lines)
         self.revive("it sent what no function returns")
         raise StudentError(f"{name} sent what no function returns")
+
+    def show(self, printed: str) -> None:
+        """Keep what a function printed, as far as it can be read."""
+        self.room -= len(printed)
+        if self.room >= 0:
+            self.printed.append(printed)
 
     def revive(self, limit: str) -> None:
         """Note the limit; start again, for the exercises that come, if it is early."""
@@ -160,16 +176,21 @@ class StandIn:
         return self._session.call(self.__name__, args, kwargs)
 
 
-def their_error(name: str, kind: str, why: str, lines: Any) -> Exception:
-    """A built-in exception as itself, so that a test can expect it, or StudentError."""
-    known = getattr(builtins, kind, None)
-    if not (isinstance(known, type) and issubclass(known, Exception)):
+def their_error(name: str, kind: str, why: str, lines: list) -> Exception:
+    """A built-in exception as itself, so that a test can expect it, or StudentError.
+
+    StopIteration would end a test's own loop over the function, as if all went well.
+    """
+    known = vars(builtins).get(kind)
+    if not (isinstance(known, type) and issubclass(known, Exception)) or issubclass(
+        known, StopIteration | StopAsyncIteration
+    ):
         known, why = StudentError, f"{kind}: {why}"
     try:
         error = known(why)
     except TypeError:  # UnicodeDecodeError and its like take more
         error = StudentError(f"{kind}: {why}")
-    where = [line for line in lines if isinstance(line, str)] if lines else []
+    where = [line for line in lines[:MAX_LINES] if isinstance(line, str)]
     error.add_note(
         f"(raised by your {name}" + "".join(f"\n{x}" for x in where[:-1]) + ")"
     )
@@ -187,6 +208,7 @@ def judge(
     What a lost point says is the test's own message: no code of the test is shown.
     """
     session.printed.clear()
+    session.room = MAX_TEXT
     said, points = io.StringIO(), float(test.metadata.nbgrader.points)
     body, last = split(test.source)
     outputs = []
@@ -246,18 +268,18 @@ def checked(claimed: Any) -> list[NotebookNode]:
     outputs = []
     for output in claimed[:MAX_OUTPUTS] if isinstance(claimed, list) else [None]:
         match output:
-            case {
-                "output_type": "stream",
-                "name": "stdout" | "stderr",
-                "text": str(text),
-            }:
+            case {"output_type": str("stream"), "text": str(text)}:
                 outputs.append(new_output("stream", text=clean(text)))
-            case {"output_type": "display_data", "data": dict(data)}:
+            case {"output_type": str("display_data"), "data": dict(data)}:
                 if kept := kept_data(data):
                     outputs.append(new_output("display_data", kept))
-            case {"output_type": "error", "ename": str(kind), "evalue": str(why)}:
-                lines = output.get("traceback")
-                lines = [x for x in lines if isinstance(x, str)] if lines else []
+            case {
+                "output_type": str("error"),
+                "ename": str(kind),
+                "evalue": str(why),
+                "traceback": list(lines),
+            }:
+                lines = [x for x in lines[:MAX_LINES] if isinstance(x, str)]
                 outputs.append(error_output(kind, why, lines))
             case _:
                 raise Stopped("it sent what no cell shows")

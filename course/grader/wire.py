@@ -25,10 +25,11 @@ import numpy as np
 import torch
 
 HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of blobs
-MAX_JSON = 64 << 20
-MAX_BLOBS = 2 << 30
+MAX_JSON = 16 << 20  # as Python objects, JSON takes up to 20 times its bytes
+MAX_BLOBS = 128 << 20  # and `tolist` makes 8 to 32 bytes of one
 MAX_DEPTH = 40
 MAX_NODES = 2_000_000
+MAX_KEYS = 20_000  # of all sets and dicts: numbers that collide cost their square
 MAX_DIMENSIONS = 16
 TORCH_DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -173,7 +174,7 @@ class _Decoder:
 
     def __init__(self, blobs: memoryview, stub: Stub | None) -> None:
         self.blobs, self.stub = blobs, stub
-        self.used = self.nodes = self.next_blob = 0
+        self.used = self.nodes = self.next_blob = self.keys = 0
 
     def value(self, node: Any, depth: int = 0) -> Any:
         """The value of a tagged node, or `Forged`."""
@@ -198,8 +199,10 @@ class _Decoder:
             case ["t", list(items)]:
                 return tuple([self.value(item, depth + 1) for item in items])
             case ["set", list(items)]:
+                self.hashed(items)
                 return {self.value(item, depth + 1) for item in items}
             case ["d", list(pairs)]:
+                self.hashed(pairs)
                 return dict([self.pair(pair, depth + 1) for pair in pairs])
             case ["dtype", str(name)]:
                 return TORCH_DTYPES[name]
@@ -212,6 +215,12 @@ class _Decoder:
             case ["call", int(number)] if self.stub and not isinstance(number, bool):
                 return self.stub(number)
         raise Forged(f"no such node: {str(node)[:60]}")
+
+    def hashed(self, keys: list) -> None:
+        """Count what has to be hashed."""
+        self.keys += len(keys)
+        if self.keys > MAX_KEYS:
+            raise Forged(f"more than {MAX_KEYS:,} keys of sets and dicts")
 
     def pair(self, pair: Any, depth: int) -> tuple[Any, Any]:
         """A key and its value."""
