@@ -3,7 +3,7 @@
     python tools/lab.py [--port 8888] [--role instructor] [--headless] [jupyter's flags]
 
 The instructor has nbgrader's Formgrader; a student has only its Validate button.
-Read in order: `main`, `serve`, `check_port`.
+Read in order: `main`, `check_port`, `serve`, `close`.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_PAGE = "lab/tree/README.md"  # the map of the course, rendered
-START_S = 60.0  # a server that shows no sign of life by then has failed
+START_S = 90.0  # a server that shows no sign of life by then has failed
+PATIENCE_S = 6.0  # a server that has not closed by then will not
 
 
 def main() -> None:
@@ -64,26 +65,44 @@ def is_free(port: int) -> bool:
 def serve(port: int, role: str, flags: list[str], began: float) -> int:
     """Run JupyterLab, print its address once it listens, return its exit status."""
     command = [
-        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        *("--ServerApp.answer_yes=True", "--Application.log_level=ERROR"),
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={ROOT}",
+        f"--ServerApp.port={port}",
         f"--LabApp.default_url=/{FIRST_PAGE}",
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *flags,
     ]
     settings = {"JUPYTER_TOKEN": secrets.token_hex(24)} | os.environ
     settings |= homework.activated() | config_path(role)
-    server = subprocess.Popen(command, cwd=ROOT, env=settings)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server by itself
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    address = wait_for_address(server)
-    if address:
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    # In a session of its own: Ctrl-C reaches only this program, which closes it.
+    server = subprocess.Popen(command, cwd=ROOT, env=settings, start_new_session=True)
+    try:
+        address = wait_for_address(server)
+        if address is None:
+            print(f"JupyterLab did not start within {START_S:.0f} s.", file=sys.stderr)
+            return close(server) or 1
         print(f"The course is open at {address}")
         print(f"(after {time.monotonic() - began:.1f} s; Ctrl-C closes it)", flush=True)
-    elif server.poll() is None:
-        server.terminate()
-        print(f"JupyterLab showed no sign of life in {START_S:.0f} s", file=sys.stderr)
-    return server.wait()
+        return server.wait()
+    except KeyboardInterrupt:
+        print("\nClosing.", flush=True)
+        return close(server)
+
+
+def close(server: subprocess.Popen) -> int:
+    """Let the server save and stop its kernels; end it where it hangs in doing so.
+
+    A kernel ends by itself once its server is gone.
+    """
+    server.terminate()
+    try:
+        server.wait(timeout=PATIENCE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        server.kill()
+        server.wait()
+    return 0
 
 
 def config_path(role: str) -> dict[str, str]:

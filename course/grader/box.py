@@ -8,7 +8,7 @@ no network, no /proc, no home, no other submission, no test, no solution, no gra
 no environment variable. `Watch` counts memory and processes from outside, where the
 inmate's own limits cannot.
 
-Read in order: `Limits`, `command`, `Box`, `Cell`, `Watch`.
+Read in order: `command`, `Box`, `Cell`, `Watch`.
 """
 
 import contextlib
@@ -23,14 +23,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from course.grader.inmate import READY
-from course.grader.wire import Channel, Closed, Forged
+from course.grader.wire import Channel, Closed, Forged, Unsendable
 
 ROOT = Path(__file__).resolve().parents[2]
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
@@ -45,40 +44,20 @@ INSTALL = (
 )
 
 
-class NoBox(RuntimeError):  # noqa: N818
-    """Bubblewrap is missing or cannot start here; the message says how to get it."""
-
-
 class Stopped(Exception):  # noqa: N818
     """A submission hit a limit; the message names it."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use."""
-
-    call_s: float = 30.0  # of wall time, for one call of one function
-    total_s: float = 240.0  # of wall time, for the whole submission
-    memory: int = 4 << 30  # bytes, resident or asked for
-    files: int = 256 << 20  # bytes written to its private /tmp
-    processes: int = 32  # processes and threads
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"{name}={value} must be positive")
-
-
-def command(withheld: tuple[str, ...], control: int, limits: Limits) -> list[str]:
-    """The bubblewrap command line that starts the zygote."""
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
-        raise NoBox(INSTALL.format(why="is not installed"))
+def command(
+    withheld: tuple[str, ...], control: int, limits: Limits, boxed: bool = True
+) -> list[str]:
+    """The bubblewrap command line that starts the zygote; bare where not `boxed`."""
     settings = {
         "root": str(ROOT),
         "control": control,
         "modules": [*WARM, "course.grader.wire"],
         "limits": {
+            "boxed": boxed,
             "memory": limits.memory,
             "mapped": 16 << 30,  # libraries and shared pages, beyond private memory
             "seconds": int(limits.total_s) + 1,
@@ -87,6 +66,13 @@ def command(withheld: tuple[str, ...], control: int, limits: Limits) -> list[str
             "user": FIRST_USER + os.getpid() % USERS if os.geteuid() == 0 else 0,
         },
     }
+    inmate = Path(__file__).with_name("inmate.py")
+    zygote = [sys.executable, "-B", "-s", str(inmate), repr(settings)]
+    if not boxed:
+        return zygote
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise NoBox(INSTALL.format(why="is not installed"))
     options = [
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
         *("--die-with-parent", "--new-session", "--clearenv", *privileges()),
@@ -98,8 +84,7 @@ def command(withheld: tuple[str, ...], control: int, limits: Limits) -> list[str
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *variables(),
     ]
-    inmate = Path(__file__).with_name("inmate.py")
-    return [bwrap, *options, sys.executable, "-B", "-s", str(inmate), repr(settings)]
+    return [bwrap, *options, *zygote]
 
 
 def privileges() -> tuple[str, ...]:
@@ -163,17 +148,24 @@ def variables() -> Iterator[str]:
 
 
 class Box:
-    """A warm zygote; `cell()` gives a submission its inmate. Close it when done."""
+    """A warm zygote; `cell()` gives a submission its inmate. Close it when done.
+
+    Not `boxed`, it is a plain process of the grader's own: for students one trusts.
+    """
 
     def __init__(
-        self, withheld: tuple[str, ...] = (), limits: Limits | None = None
+        self,
+        withheld: tuple[str, ...] = (),
+        limits: Limits | None = None,
+        *,
+        boxed: bool = True,
     ) -> None:
         self.limits = limits or Limits()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as until_ready, theirs:
             until_ready.callback(ours.close)
             self.process = subprocess.Popen(
-                command(tuple(withheld), theirs.fileno(), self.limits),
+                command(tuple(withheld), theirs.fileno(), self.limits, boxed),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -247,9 +239,12 @@ class Cell:
             self.channel.send(request, callables, deadline=deadline)
             while True:
                 answer = self.channel.receive(deadline=deadline)
-                if not (isinstance(answer, tuple) and answer[:1] == ("callback",)):
-                    return answer
-                self._call_back(answer, callables or [], deadline)
+                match answer:  # a type first: an array's == is no truth
+                    case (str("callback"), int(number), tuple(args), dict(kwargs)):
+                        reply = self._call_back(number, args, kwargs, callables or [])
+                        self._reply(reply, callables, deadline)
+                    case _:
+                        return answer
         except TimeoutError:
             whole = deadline == self.end
             limit = self.limits.total_s if whole else self.limits.call_s
@@ -261,16 +256,23 @@ class Cell:
             self.stop(self.watch.reason or "its process ended itself")
         raise Stopped(self.stopped)
 
-    def _call_back(self, answer: tuple, callables: list, deadline: float) -> None:
+    def _call_back(
+        self, number: int, args: tuple, kwargs: dict, callables: list
+    ) -> tuple[str, Any]:
         """Call the test's own function for the student's code."""
-        _, number, args, kwargs = answer
         if not 0 <= number < len(callables):
             raise Forged(f"callback {number}")
         try:
-            reply = ("value", callables[number](*args, **kwargs))
+            return "value", callables[number](*args, **kwargs)
         except Exception as error:
-            reply = ("error", f"{type(error).__name__}: {error}")
-        self.channel.send(reply, callables, deadline=deadline)
+            return "error", f"{type(error).__name__}: {error}"
+
+    def _reply(self, reply: tuple, callables: list | None, deadline: float) -> None:
+        """Send what a callback came to, or that it cannot cross."""
+        try:
+            self.channel.send(reply, callables, deadline=deadline)
+        except Unsendable as error:
+            self.channel.send(("error", f"TypeError: {error}"), deadline=deadline)
 
     def stop(self, reason: str) -> None:
         """Kill the inmate and everything it started."""

@@ -11,8 +11,10 @@ are of: what is sealed is not graded twice, and what was interrupted is graded a
 Read in order: `Gradebook.save`, `seal_of`.
 """
 
+import contextlib
+import fcntl
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -20,111 +22,119 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from nbgrader import utils
 from nbgrader.api import Gradebook as Database
+from nbgrader.api import MissingEntry, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets.config import Config
 
+from course.grader.terms import Graded
+
 SEAL = ".graded.json"
-STATES = ("graded", "rejected", "stopped")
+LOCK = ".grading.lock"
+PATIENCE_S = 30  # while another program writes to the database
 
 
-@dataclass
-class Graded:
-    """One submission after grading: enough to write it down."""
-
-    homework: str
-    student: str
-    notebook: str  # JSON
-    fingerprint: str  # of what was graded, and by what
-    state: str
-    reasons: list[str] = field(default_factory=list)  # the limits, or why rejected
-    notes: list[str] = field(default_factory=list)
-    timestamp: str | None = None  # as handed in
-    unsafe: bool = False  # graded without a box
-
-    def __post_init__(self) -> None:
-        if self.state not in STATES:
-            raise ValueError(f"state={self.state!r} is none of {STATES}")
+class Busy(RuntimeError):  # noqa: N818
+    """Another grading run is writing to this course."""
 
 
 class Gradebook:
     """The course's database, its autograded folder, its seals. For a `with`."""
 
     def __init__(self, config: Config, root: Path) -> None:
-        self.config, self.folder = config, root / "autograded"
-        self.url = config.CourseDirectory.db_url
-        self.database = Database(self.url, config.CourseDirectory.course_id)
+        self.folder, self.lock = root / "autograded", root / LOCK
+        course = config.CourseDirectory
+        waiting = f"?timeout={PATIENCE_S}" if course.db_url.startswith("sqlite") else ""
+        self.database = Database(course.db_url + waiting, course.course_id)
+        self.lateness = AssignLatePenalties(config=config)
+        self.lateness.init_plugin()
 
     def __enter__(self) -> "Gradebook":
+        self.held = self.lock.open("w")
+        try:
+            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.held.close()
+            self.database.close()
+            raise Busy("another `make grade` is running on this course") from None
         return self
 
     def __exit__(self, *_: object) -> None:
         self.database.close()
+        self.held.close()
 
     def place(self, homework: str, student: str) -> Path:
         """The folder that the formgrader reads a graded submission from."""
         return self.folder / student / homework
 
-    def seal_of(self, homework: str, student: str) -> dict:
-        """What is known of an earlier grading; empty if it never came to its end."""
+    def seal_of(self, homework: str, student: str) -> Graded | None:
+        """An earlier grading; None if there was none, or it never came to its end."""
         try:
-            return json.loads((self.place(homework, student) / SEAL).read_text())
-        except (OSError, json.JSONDecodeError):
-            return {}
+            seal = json.loads((self.place(homework, student) / SEAL).read_text())
+            self.database.find_submission(homework, student)
+            return Graded(notebook="", **seal)
+        except (OSError, ValueError, TypeError, MissingEntry):
+            return None
 
-    def save(self, graded: Graded) -> tuple[float, float]:
-        """Write a submission down; its score and the most there is, extras included."""
+    def save(self, graded: Graded) -> None:
+        """Write a submission down; half-way is as good as not at all."""
         folder = self.place(graded.homework, graded.student)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SEAL).unlink(missing_ok=True)
         nb = nbformat.reads(graded.notebook, as_version=4)
-        self.enter(graded, nb)
-        self.punish_lateness(graded, nb)
+        try:
+            self.enter(graded, nb)
+        except BaseException:
+            self.database.db.rollback()
+            raise
         shown = with_word(nb, graded)
         write(folder / f"{graded.homework}.ipynb", nbformat.writes(shown))
         if graded.timestamp:
             write(folder / "timestamp.txt", graded.timestamp)
         seal = {k: v for k, v in asdict(graded).items() if k != "notebook"}
         write(folder / SEAL, json.dumps(seal, indent=1))
-        return self.standing(graded.homework, graded.student)
 
     def enter(self, graded: Graded, nb: NotebookNode) -> None:
         """Set the automatic score of every test, and what a person has to read."""
-        database, name = self.database, graded.homework
+        database = self.database
         database.update_or_create_student(graded.student)
-        when = {"timestamp": parsed(graded.timestamp)} if graded.timestamp else {}
-        database.update_or_create_submission(name, graded.student, **when)
-        where = (name, name, graded.student)  # notebook, assignment, student
+        when = {"timestamp": graded.timestamp} if graded.timestamp else {}
+        with database.db.no_autoflush:  # nbgrader adds rows child first
+            submission = database.update_or_create_submission(
+                graded.homework, graded.student, **when
+            )
+        (notebook,) = submission.notebooks
+        grades = {grade.name: grade for grade in notebook.grades}
+        comments = {comment.name: comment for comment in notebook.comments}
         for cell in nb.cells:
             if utils.is_grade(cell):
-                grade = database.find_grade(cell.metadata.nbgrader.grade_id, *where)
-                score, _ = utils.determine_grade(cell)
-                grade.auto_score = score
+                grade = grades[cell.metadata.nbgrader.grade_id]
+                grade.auto_score, _ = utils.determine_grade(cell)
                 doubtful = grade.manual_score is not None  # a person looks once more
                 grade.needs_manual_grade = doubtful or grade.auto_score is None
             if utils.is_solution(cell):
-                comment = database.find_comment(cell.metadata.nbgrader.grade_id, *where)
-                unchanged = utils.compute_checksum(cell) == cell.metadata.nbgrader.get(
-                    "checksum"
-                )
-                comment.auto_comment = "No response." if unchanged else None
+                stub = cell.metadata.nbgrader.get("checksum")
+                silent = utils.compute_checksum(cell) == stub
+                comment = comments[cell.metadata.nbgrader.grade_id]
+                comment.auto_comment = "No response." if silent else None
+        self.punish_lateness(notebook)
         database.db.commit()
 
-    def punish_lateness(self, graded: Graded, nb: NotebookNode) -> None:
-        """Apply the course's own LateSubmissionPlugin."""
-        facts = {
-            "student": graded.student,
-            "assignment": graded.homework,
-            "notebook": graded.homework,
-            "db_url": self.url,
-        }
-        AssignLatePenalties(config=self.config).preprocess(nb, {"nbgrader": facts})
-        self.database.db.expire_all()
+    def punish_lateness(self, notebook: SubmittedNotebook) -> None:
+        """Ask the course's own LateSubmissionPlugin, as nbgrader's autograde does."""
+        late, penalty = notebook.assignment.total_seconds_late, None
+        if late > 0:
+            self.database.db.refresh(notebook)  # its score is a sum that SQL makes
+            student, plugin = notebook.student.id, self.lateness.plugin_inst
+            penalty = plugin.late_submission_penalty(student, notebook.score, late)
+        if penalty is not None:
+            penalty = min(max(penalty, 0.0), notebook.score)
+        notebook.late_submission_penalty = penalty
 
-    def standing(self, homework: str, student: str) -> tuple[float, float]:
-        """The score as it counts now, late penalty taken off, and the maximum."""
+    def standing(self, homework: str, student: str) -> tuple[float, float, bool]:
+        """The score as it counts now, less lateness; the most there is; all read?"""
         submission = self.database.find_submission(homework, student)
-        late = sum(nb.late_submission_penalty or 0 for nb in submission.notebooks)
-        return submission.score - late, submission.max_score
+        score = max(0.0, submission.score - (submission.late_submission_penalty or 0))
+        return score, submission.max_score, not submission.needs_manual_grade
 
     def scores(self, homework: str, student: str) -> dict[str, dict]:
         """{grade_id: score, max, comment, manual} of a submission, for its feedback."""
@@ -143,11 +153,6 @@ class Gradebook:
         for name, comment in comments.items():
             found.setdefault(name, {"comment": comment})
         return found
-
-
-def parsed(timestamp: str) -> object:
-    """A moment as nbgrader understands it."""
-    return utils.parse_utc(timestamp)
 
 
 def with_word(nb: NotebookNode, graded: Graded) -> NotebookNode:
@@ -174,5 +179,10 @@ def plain(text: str) -> str:
 def write(path: Path, text: str) -> None:
     """Write all of `text` or nothing."""
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError:  # a full disk: what was written of it helps nobody
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 SCRIPT = "<script>document.title = 'taken over'</script>"
 
 
@@ -22,36 +23,21 @@ def cell(make, source, grade_id, **what):
 
 def homework():
     """Two points for doubling, one for saying why."""
-    solution = "### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
+    code = (
+        "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
+    )
     tests = (
         "assert double(2) == 4, f'twice 2 is 4, not {double(2)}'\n"
         "### BEGIN HIDDEN TESTS\nassert double(3) == 6\n### END HIDDEN TESTS"
     )
     because = "### BEGIN SOLUTION\nTwo of them.\n### END SOLUTION"
-    return new_notebook(
-        cells=[
-            new_markdown_cell("# Doubling: 3 points\n<details>hint</details> $a<b$"),
-            cell(
-                new_code_cell,
-                f"def double(x):\n    {solution}",
-                "double",
-                solution=True,
-            ),
-            cell(
-                new_code_cell, tests, "test_double", grade=True, locked=True, points=2
-            ),
-            cell(
-                new_markdown_cell, because, "why", grade=True, solution=True, points=1
-            ),
-        ],
-        metadata={
-            "kernelspec": {
-                "name": "python3",
-                "display_name": "Python 3",
-                "language": "python",
-            }
-        },
-    )
+    cells = [
+        new_markdown_cell("# Doubling: 3 points\n<details>hint</details> $a<b$"),
+        cell(new_code_cell, code, "double", solution=True),
+        cell(new_code_cell, tests, "test_double", points=2, grade=True, locked=True),
+        cell(new_markdown_cell, because, "why", points=1, grade=True, solution=True),
+    ]
+    return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
 
 
 def run(course, script, *arguments):
