@@ -29,9 +29,9 @@ from typing import Any
 import psutil
 
 from course.grader.inmate import READY
+from course.grader.terms import ROOT, Limits, NoBox
 from course.grader.wire import Channel, Closed, Forged, Unsendable
 
-ROOT = Path(__file__).resolve().parents[2]
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
 CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc
 START_S = 120.0  # for importing torch on a busy machine

@@ -7,7 +7,7 @@ code. TeX becomes MathML, which browsers draw by themselves. What a student wrot
 reaches the page as escaped text, or as Markdown through bleach; and the page's own
 policy lets a browser run nothing and fetch nothing, whatever slipped through.
 
-Read in order: `feedback`, `section`, `markdown`.
+Read in order: `feedback`, `show`, `markdown`, `harmless`.
 """
 
 import html
@@ -47,6 +47,8 @@ LOOKS = {
     *("display", "mathvariant", "stretchy", "fence", "form", "accent", "width"),
     *("movablelimits", "columnalign", "linethickness", "displaystyle", "scriptlevel"),
 }
+MAX_MARKDOWN, MAX_FORMULAS = 50_000, 500  # of one cell; more is no answer
+MARK = "\ue000"  # a character that is nobody's: it holds a formula's place
 MATH = re.compile(
     r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|"
     r"(?<![\\\w$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$\\])?)\$(?!\d)",
@@ -88,7 +90,7 @@ def show(cell: NotebookNode, scores: dict[str, dict]) -> Iterator[str]:
     """The parts of the page that one cell makes."""
     row = scores.get(cell.metadata.get("nbgrader", {}).get("grade_id"), {})
     if cell.cell_type == "markdown":
-        yield markdown(cell.source)
+        yield cell.source if cell.metadata.get("harmless") else markdown(cell.source)
         if utils.is_grade(cell):
             yield f'<div class="test wait">{points(row)} points</div>'
     elif cell.cell_type == "code" and utils.is_grade(cell):
@@ -120,20 +122,38 @@ def output(node: NotebookNode) -> str:
 
 def markdown(source: str) -> str:
     """Markdown and TeX as HTML that is only text: no script, style, picture or form."""
+    if len(source) > MAX_MARKDOWN:
+        return f"<pre>{html.escape(source)}</pre>"
     formulas: list[str] = []
 
     def keep(found: re.Match[str]) -> str:
-        if found["code"]:
+        if found["code"] or len(formulas) == MAX_FORMULAS:
             return found[0]
         formulas.append(
             formula(found["block"] or found["inline"], bool(found["block"]))
         )
-        return f"zzformula{len(formulas) - 1}zz"
+        return f"{MARK}{len(formulas) - 1}{MARK}"
 
-    text = markdown2html(MATH.sub(keep, source.replace("zzformula", "")))
+    text = markdown2html(MATH.sub(keep, source.replace(MARK, "")))
     text = re.sub(r'<a class="anchor-link".*?</a>', "", text)
     clean = bleach.clean(text, tags=TAGS, attributes={"a": ["href"]}, strip=True)
-    return re.sub(r"zzformula(\d+)zz", lambda found: formulas[int(found[1])], clean)
+    return re.sub(f"{MARK}(\\d+){MARK}", lambda found: formulas[int(found[1])], clean)
+
+
+def harmless(nb: NotebookNode) -> NotebookNode:
+    """`nb` with the student's Markdown as the HTML that it means, on one line a cell.
+
+    nbgrader's formgrader puts Markdown into the instructor's page as it stands, script
+    included; and MathJax, which is at work there, is to find no TeX in this.
+    """
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and (
+            cell.metadata.get("theirs") or utils.is_solution(cell)
+        ):
+            shown = markdown(cell.source).replace("\n", "&#10;")
+            cell.source = f'<div class="tex2jax_ignore">{shown}</div>'
+            cell.metadata["harmless"] = True
+    return nb
 
 
 def formula(tex: str, block: bool) -> str:

@@ -26,6 +26,7 @@ from nbgrader.api import MissingEntry, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets.config import Config
 
+from course.grader.feedback import harmless
 from course.grader.terms import Graded
 
 SEAL = ".graded.json"
@@ -86,7 +87,7 @@ class Gradebook:
         except BaseException:
             self.database.db.rollback()
             raise
-        shown = with_word(nb, graded)
+        shown = with_word(harmless(nb), graded)
         write(folder / f"{graded.homework}.ipynb", nbformat.writes(shown))
         if graded.timestamp:
             write(folder / "timestamp.txt", graded.timestamp)
