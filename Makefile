@@ -9,9 +9,13 @@ VENV ?= $(if $(filter $(CONDA_NAME),$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 
 bin := $(abspath $(VENV))/bin
 environment := $(PYTHON) tools/environment.py --venv $(VENV)
+grader = $(bin)/python tools/grade.py
+one = $(if $(HW),--homework $(HW)) \
+  $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
 tests := -n 2 --dist loadfile --durations=15 -rs
 
-.PHONY: help lab test release renew submit grade instructor data notebooks lint clean
+.PHONY: help lab test release renew submit grade feedback collect class \
+  instructor data notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -40,10 +44,22 @@ release: python ## build the student version of every homework that changed
 	@$(environment)
 	@$(bin)/python tools/homework.py release
 
-grade: python ## grade what is in course/submitted [STUDENT=ada HW=hw_formats]
+grade: python ## grade what is new [STUDENT= HW= FORCE=1 CLUSTER=tcp://... ARGS=--help]
 	@$(environment)
-	@$(bin)/python tools/grade.py $(if $(HW),--homework $(HW)) \
-	  $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
+	@$(grader) $(one) $(if $(FORCE),--force) $(if $(CLUSTER),--cluster "$(CLUSTER)") \
+	  $(ARGS)
+
+feedback: python ## write feedback once more, after reading and marking [STUDENT= HW=]
+	@$(environment)
+	@$(grader) feedback $(one)
+
+collect: python ## take a class's submissions from an LMS's zip [ZIP=moodle.zip HW=hw_x]
+	@$(environment)
+	@$(grader) collect --zip "$(ZIP)" $(one)
+
+class: python ## grade a made-up class, to look around [HW=hw_formats ARGS=--remove]
+	@$(environment)
+	@$(grader) demo $(one) $(ARGS)
 
 instructor: ROLE = instructor
 instructor: lab ## open JupyterLab with nbgrader's Formgrader

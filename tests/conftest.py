@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from lib.models.load import load_model
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("course", "notebooks", "solutions", "tools", "Makefile", "README.md")
+COPIED = ("course", "lib", "notebooks", "solutions", "tools", "Makefile", "README.md")
 FOR_THE_ENVIRONMENT = ("constraints.txt", "environment.yml", "pyproject.toml")
 GENERATED = shutil.ignore_patterns(
     *("release", "submitted", "autograded", "feedback", "exchange"),

@@ -1,92 +1,190 @@
 """Grade what lies in course/submitted, write feedback, and print who has what.
 
-    python tools/grade.py [--homework hw_formats] [--student ada]
+    python tools/grade.py [--homework hw_formats] [--student ada]     grade what is new
+    python tools/grade.py --cluster tcp://scheduler:8786              on a Dask cluster
+    python tools/grade.py feedback        the pages once more, after reading and marking
+    python tools/grade.py collect --zip submissions.zip --homework hw_formats
+    python tools/grade.py demo [--remove]         a made-up class, to have a look around
 
-A submission is graded once, and again only when it is newer (its timestamp.txt) or when
-its grade is missing.  Read in order: `main`, `grade`, `standing`, `table`.
+The work is course/grader's.  Read in order: `main`, `grade`, `homeworks`, `table`.
 """
 
 import argparse
 import os
-import re
 import sys
-import tempfile
-import warnings
+from collections import Counter
 from pathlib import Path
 
 import homework
 
 ROOT = Path(__file__).resolve().parents[1]
-HEADER = ("student", "homework", "points", "of", "state")
+COURSE = ROOT / "course"
+HEADER = ("student", "homework", "points", "of", "state", "reason")
+STATES = ("graded", "to be read", "rejected", "stopped", "failed")
+UNBOXED = "--without-a-box-i-trust-every-student"
+AGAIN = "What is graded stays; run it again for the rest."
 
 
 def main() -> None:
-    """Grade, then print the table; exit with 1 where a submission has no grade."""
+    """Do what the command line says; foreseeable trouble is one line, status 1."""
+    arguments = parse()
+    sys.path.insert(0, str(ROOT))
+    os.environ |= homework.activated()  # nbgrader calls alembic by name
+    from sqlalchemy.exc import OperationalError
+
+    from course.grader.gradebook import Busy
+    from course.grader.terms import NoBox
+
+    verbs = {"grade": grade, "feedback": feedback, "collect": collect, "demo": demo}
+    try:
+        sys.exit(verbs[arguments.verb](arguments))
+    except (NoBox, Busy, ValueError) as why:
+        sys.exit(str(why))
+    except OperationalError as error:
+        sys.exit(f"The gradebook can't be written ({error.orig}). {AGAIN}")
+    except OSError as error:
+        sys.exit(f"{error}. {AGAIN}")
+    except KeyboardInterrupt:
+        sys.exit(f"Interrupted. {AGAIN}")
+
+
+def parse() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--homework", default="*")
-    parser.add_argument("--student", default="*")
-    arguments = parser.parse_args()
-    pattern = f"{arguments.student}/{arguments.homework}"
-    submissions = sorted(
-        (path.parent.name, path.name)
-        for path in (ROOT / "course" / "submitted").glob(pattern)
-        if path.is_dir()
+    verbs = ["grade", "feedback", "collect", "demo"]
+    parser.add_argument("verb", nargs="?", choices=verbs, default="grade")
+    parser.add_argument("--homework", help="only this one")
+    parser.add_argument("--student", help="only this one")
+    parser.add_argument("--force", action="store_true", help="grade all of it again")
+    parser.add_argument("--cluster", help="the address of a Dask scheduler")
+    parser.add_argument("--workers", type=int, help="processes on this machine")
+    parser.add_argument(
+        UNBOXED,
+        dest="boxed",
+        action="store_false",
+        help="run their code as yourself: it can read and write all that you can",
     )
-    if not submissions:
-        sys.exit(f"Nothing to grade: there is no course/submitted/{pattern}")
-    # nbgrader 0.9.6 adds rows in an order that SQLAlchemy remarks on, three times each.
-    warnings.filterwarnings("ignore", "Object of type", module="nbgrader")
-    homework.release()  # the gradebook knows a homework once it is released
-    with tempfile.TemporaryDirectory() as private:
-        # A start-up file that a submission leaves, it leaves here: for one batch.
-        os.environ |= {"IPYTHONDIR": private, "JUPYTER_RUNTIME_DIR": private}
-        rows = [grade(student, name) for student, name in submissions]
+    parser.add_argument("--zip", type=Path, help="what the LMS gave")
+    parser.add_argument("--remove", action="store_true", help="end the demonstration")
+    return parser.parse_args()
+
+
+# ------------------------------------------------------------------ the verbs
+
+
+def grade(arguments: argparse.Namespace) -> int:
+    """Grade what is new, write its feedback, print the table; 1 if one has no grade."""
+    from course.grader.campaign import grade_class
+    from course.grader.returns import return_feedback
+
+    who = f"{arguments.student or '*'}/{arguments.homework or '*'}"
+    found = {path.name for path in COURSE.glob(f"submitted/{who}") if path.is_dir()}
+    chosen = [h for h in homeworks(arguments.boxed) if h.name in found]
+    if not chosen:
+        sys.exit(f"Nothing to grade: there is no course/submitted/{who}")
+    students = [arguments.student] if arguments.student else None
+    rows = grade_class(
+        COURSE,
+        configuration(),
+        chosen,
+        students=students,
+        cluster=arguments.cluster,
+        workers=arguments.workers,
+        force=arguments.force,
+    )
+    return_feedback(COURSE, configuration(), sorted(found), students)
     print(table(rows))
-    sys.exit(any(row[-1].startswith("failed") for row in rows))
+    return int(any(row.state == "failed" for row in rows))
 
 
-def grade(student: str, name: str) -> tuple[str, str, str, str, str]:
-    """Autograde one submission, write its feedback, return its row of the table."""
-    print(f"Grading {name} of {student} …", flush=True)
-    api = homework.nbgrader_api(ROOT)
-    result = api.autograde(name, student, force=False)
-    if result["success"]:
-        result = api.generate_feedback(name, student, force=True)
-    if not result["success"]:
-        return student, name, "–", "–", f"failed: {reason(result)}"
-    return student, name, *standing(api, name, student)
+def feedback(arguments: argparse.Namespace) -> int:
+    """Write the pages that a person's marks and comments changed."""
+    from course.grader.returns import return_feedback
+
+    names = [arguments.homework] if arguments.homework else homework.sources()
+    students = [arguments.student] if arguments.student else None
+    pages = return_feedback(COURSE, configuration(), names, students)
+    print(f"{len(pages)} pages of feedback are new, in course/feedback")
+    return 0
 
 
-def standing(api, name: str, student: str) -> tuple[str, str, str]:
-    """The points, the most there are, and whether a person has still to read."""
-    with api.gradebook as gradebook:
-        submission = gradebook.find_submission(name, student)
-        state = "to be read" if submission.needs_manual_grade else "graded"
-        return f"{submission.score:g}", f"{submission.max_score:g}", state
+def collect(arguments: argparse.Namespace) -> int:
+    """Lay the notebooks of an LMS's zip in course/submitted; 1 if some were refused."""
+    from course.grader.collect import collect
+
+    if not arguments.zip or arguments.homework not in homework.sources():
+        names = homework.listed(homework.sources())
+        sys.exit(f"Which ones? make collect ZIP=submissions.zip HW=…, one of: {names}")
+    found = collect(arguments.zip, arguments.homework, COURSE / "submitted")
+    for name, why in found.refused.items():
+        print(f"refused {name!r}: {why}")
+    print(f"{len(found.students)} handed in {arguments.homework}. Now: make grade")
+    return int(bool(found.refused))
 
 
-def reason(result: dict) -> str:
-    """The last error that nbgrader's log names: the one that made it give up."""
-    log = result.get("log") or result["error"]
-    named = re.findall(
-        r"^\s*(?:\w+\.)*(\w+(?:Error|Exception): .+)$", log, re.MULTILINE
-    )
-    return named[-1] if named else log.strip().splitlines()[-1]
+def demo(arguments: argparse.Namespace) -> int:
+    """A made-up class beside no real one, graded; or end it."""
+    from course.grader import demo
+
+    if arguments.remove:
+        demo.remove(COURSE, configuration())
+        return 0
+    demo.build(COURSE, configuration(), homeworks())
+    arguments.student = None
+    return grade(arguments)
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """The rows under `HEADER`, in columns; a summary below."""
-    widths = [max(len(row[i]) for row in [HEADER, *rows]) for i in range(len(HEADER))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in [HEADER, tuple("-" * width for width in widths), *rows]
+# ------------------------------------------------------------------ the course
+
+
+def configuration():
+    """The course's own nbgrader configuration."""
+    from traitlets.config import PyFileConfigLoader
+
+    return PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config()
+
+
+def homeworks(boxed: bool = True) -> list:
+    """Every homework, released, with what it withholds."""
+    from course.grader.terms import Homework, Limits
+    from lib.homework import WITHHELD
+
+    homework.release()  # the gradebook knows a homework once it is released
+    return [
+        Homework(
+            name,
+            (ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8"),
+            (COURSE / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8"),
+            WITHHELD.get(name, ()),
+            Limits(),
+            boxed,
+        )
+        for name in homework.sources()
     ]
-    counts = {
-        state: sum(row[-1].startswith(state) for row in rows)
-        for state in ("graded", "to be read", "failed")
-    }
-    lines.append(", ".join(f"{count} {state}" for state, count in counts.items()))
-    return "\n".join(lines)
+
+
+def table(rows: list) -> str:
+    """A line for each submission, in columns; a summary below."""
+    lines = [
+        (
+            row.student,
+            row.homework,
+            "–" if row.score is None else f"{row.score:g}",
+            "–" if row.maximum is None else f"{row.maximum:g}",
+            f"{row.state}, no box" if row.unsafe else row.state,
+            "; ".join(row.reasons),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(HEADER, *lines, strict=True)]
+    rule = tuple("-" * width for width in widths)
+    shown = [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in [HEADER, rule, *lines]
+    ]
+    counts = Counter(row.state for row in rows)
+    summary = ", ".join(f"{counts[state]} {state}" for state in STATES)
+    return "\n".join([*shown, summary])
 
 
 if __name__ == "__main__":

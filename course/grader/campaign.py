@@ -68,7 +68,7 @@ def grade_class(
         for homework in homeworks
         for folder in submitted(root, homework.name, students)
     ]
-    bar = tqdm(total=len(folders), desc="grading", unit="", disable=not folders)
+    bar = tqdm(total=len(folders), desc="grading", unit="hw", disable=not folders)
     with Gradebook(config, root) as book, bar:
 
         def done(row: Row) -> None:

@@ -1,0 +1,93 @@
+"""What passes between the parts of the grader, in plain words; imports nothing heavy.
+
+    Homework, Submission → desk → Graded → gradebook
+
+Read in order: `Limits`, `Homework`, `Submission`, `Graded`.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+GRADER = Path(__file__).resolve().parent
+ROOT = GRADER.parents[1]
+JUDGES = ("wire", "inmate", "seccomp", "box", "intake", "referee", "desk")
+STATES = ("graded", "rejected", "stopped")
+
+
+class NoBox(RuntimeError):  # noqa: N818
+    """Bubblewrap is missing or cannot start here; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use."""
+
+    call_s: float = 30.0  # of wall time, for one call of one function
+    total_s: float = 240.0  # of wall time, for the whole submission
+    memory: int = 4 << 30  # bytes, resident or asked for
+    files: int = 256 << 20  # bytes written to its private /tmp
+    processes: int = 32  # processes and threads
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name}={value} must be positive")
+
+
+@dataclass(frozen=True)
+class Homework:
+    """What a desk needs to know of a homework."""
+
+    name: str
+    source: str  # the instructor's notebook, hidden tests included, as JSON
+    release: str  # what students were given, as JSON
+    withheld: tuple[str, ...]
+    limits: Limits
+    boxed: bool = True  # False: at the instructor's own risk
+
+    @property
+    def version(self) -> str:
+        """A hash of all that decides a grade but the submission (and `lib`)."""
+        total = hashlib.sha256(repr(self).encode())
+        for name in JUDGES:
+            total.update((GRADER / f"{name}.py").read_bytes())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's file as it was found."""
+
+    homework: str
+    student: str
+    content: bytes
+    timestamp: str | None
+    notes: tuple[str, ...] = ()
+    rejected: str | None = None  # why it could not even be read
+
+    def fingerprint(self, version: str) -> str:
+        """A hash of what is graded and of what grades it."""
+        total = hashlib.sha256(version.encode())
+        for part in (self.content, self.timestamp, self.rejected, self.notes):
+            total.update(repr(part).encode())
+        return total.hexdigest()
+
+
+@dataclass
+class Graded:
+    """One submission after grading: enough to write it down."""
+
+    homework: str
+    student: str
+    notebook: str  # JSON
+    fingerprint: str  # of what was graded, and by what
+    state: str
+    reasons: list[str] = field(default_factory=list)  # the limits, or why rejected
+    notes: list[str] = field(default_factory=list)
+    timestamp: str | None = None  # as handed in
+    unsafe: bool = False  # graded without a box
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise ValueError(f"state={self.state!r} is none of {STATES}")

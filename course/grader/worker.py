@@ -1,0 +1,116 @@
+"""What a Dask worker does with a submission: hand it to a desk of its own, and wait.
+
+    assess (in the worker) ── pickles over pipes ── desk.py (a process) ── box
+
+Worker and desk trust each other; what comes out of the box crosses as plain bytes only.
+A desk that dies or takes too long is replaced, and its submission is tried once more;
+then it ends as stopped. So every submission has a definite end, and a worker needs
+neither torch nor a student's code in its own process.
+
+Read in order: `assess`, `open_desk`, `ask`, `ended`.
+"""
+
+import contextlib
+import os
+import pickle
+import select
+import subprocess
+import sys
+import threading
+import time
+
+import nbformat
+from nbformat.v4 import new_output
+
+from course.grader.terms import ROOT, Graded, Homework, NoBox, Submission
+
+GRACE_S = 300.0  # beyond a submission's limit: for the tests' own work
+OPENING_S = 300.0  # for importing torch twice on a busy machine
+ATTEMPTS = 2  # at a submission whose desk died under it
+
+_desks: dict[str, subprocess.Popen] = {}  # by the homework's version
+_turn = threading.Lock()
+
+
+def assess(homework: Homework, submission: Submission) -> Graded:
+    """Grade one submission at this worker's desk; a definite end, whatever happens.
+
+    Raises `NoBox` where this machine has no bubblewrap.
+    """
+    if submission.rejected:
+        return ended(homework, submission, "rejected", [submission.rejected])
+    version = homework.version
+    with _turn:
+        for _ in range(ATTEMPTS):
+            desk = _desks.get(version) or open_desk(homework, version)
+            with contextlib.suppress(EOFError, OSError, TimeoutError):
+                return ask(desk, submission, homework.limits.total_s + GRACE_S)
+            _desks.pop(version).kill()
+            desk.wait()
+    return ended(homework, submission, "stopped", ["grading it ended the grader"])
+
+
+def open_desk(homework: Homework, version: str) -> subprocess.Popen:
+    """Start a desk for a homework; others that this worker kept warm are let go."""
+    for other in list(_desks):
+        _desks.pop(other).stdin.close()
+    desk = subprocess.Popen(
+        [sys.executable, "-m", "course.grader.desk"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # a desk on every core
+    )
+    try:
+        refusal = ask(desk, homework, OPENING_S)
+    except (EOFError, OSError, TimeoutError) as error:
+        desk.kill()
+        raise RuntimeError(f"no desk could be opened ({error!r})") from None
+    if refusal:
+        desk.wait()
+        raise NoBox(refusal)
+    _desks[version] = desk
+    return desk
+
+
+def ask(desk: subprocess.Popen, what: object, seconds: float) -> object:
+    """Send `what` to the desk and wait: EOFError, OSError or TimeoutError."""
+    pickle.dump(what, desk.stdin)
+    desk.stdin.flush()
+    reply, end = bytearray(), time.monotonic() + seconds
+    while not whole(reply):
+        left = max(end - time.monotonic(), 0)
+        if not select.select([desk.stdout], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(desk.stdout.fileno(), 1 << 20)
+        if not piece:
+            raise EOFError
+        reply += piece
+    return pickle.loads(memoryview(reply)[8:])
+
+
+def whole(reply: bytearray) -> bool:
+    """Whether all that its first 8 bytes announce has come."""
+    return len(reply) >= 8 and len(reply) == 8 + int.from_bytes(reply[:8])
+
+
+def ended(
+    homework: Homework, submission: Submission, state: str, reasons: list[str]
+) -> Graded:
+    """How a submission ended; its notebook is our release, every test unpassed."""
+    unpassed = nbformat.reads(homework.release, as_version=4)
+    why = {"ename": state.capitalize(), "evalue": "; ".join(reasons)}
+    for cell in unpassed.cells:
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.outputs = [new_output("error", traceback=[why["evalue"]], **why)]
+    return Graded(
+        homework=homework.name,
+        student=submission.student,
+        notebook=nbformat.writes(unpassed),
+        fingerprint=submission.fingerprint(homework.version),
+        state=state,
+        reasons=reasons,
+        notes=list(submission.notes),
+        timestamp=submission.timestamp,
+        unsafe=not homework.boxed,
+    )
