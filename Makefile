@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8888
+JOBS ?= 2
 ROLE ?= student
 STUDENT ?= $(or $(USER),student)
 CONDA_NAME := llm-compression
@@ -12,7 +13,7 @@ environment := $(PYTHON) tools/environment.py --venv $(VENV)
 grader = $(bin)/python tools/grade.py
 one = $(if $(HW),--homework $(HW)) \
   $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
-tests := -n 2 --dist loadfile --durations=15 -rs
+tests := -n $(JOBS) --dist loadgroup --durations=15 -rs
 
 .PHONY: help lab test release renew submit grade feedback collect class \
   instructor data notebooks lint clean
@@ -66,7 +67,7 @@ instructor: lab ## open JupyterLab with nbgrader's Formgrader
 
 # For authors
 
-test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path]
+test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path JOBS=2]
 	@$(environment) --extra dev
 	@$(PYTHON) tools/chromium.py
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(T)

@@ -18,6 +18,13 @@ GENERATED = shutil.ignore_patterns(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests that share a copy on one worker, in their order."""
+    for item in items:
+        if "checkout" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A fresh copy of what students and instructors use, without anything generated."""
