@@ -69,7 +69,7 @@ instructor: lab ## open JupyterLab with nbgrader's Formgrader
 
 test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path JOBS=2]
 	@$(environment) --extra dev
-	@$(PYTHON) tools/chromium.py
+	@$(PYTHON) tools/programs.py
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(T)
 
 notebooks: python ## run every lecture again and store it clean

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import chromium
+import programs
 import pytest
 from pages import SECOND, Lab
 from playwright.sync_api import sync_playwright
@@ -37,10 +37,10 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="module")
 def browser():
-    path = chromium.find()
+    path = programs.find(programs.CHROMIUM)
     if path is None and os.environ.get("CI") != "true":
-        pytest.skip(chromium.MISSING)
-    assert path, chromium.MISSING
+        pytest.skip(programs.complaint(programs.CHROMIUM))
+    assert path, programs.complaint(programs.CHROMIUM)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
