@@ -14,16 +14,17 @@ from lib.figures.theme import BLUE, GREEN, GREY, ORANGE, SKY
 def activation_maps(maps: dict[str, Float[Tensor, "tokens features"]]) -> Figure:
     """Draw |x| by token and feature, one map a panel, on one logarithmic scale."""
     figure, axes = plt.subplots(
-        len(maps), 1, figsize=(7, 1.9 * len(maps)), sharex=True, squeeze=False
+        len(maps), 1, figsize=(7, 1.7 * len(maps) + 0.3), sharex=True, squeeze=False
     )
     top = max(x.abs().max().item() for x in maps.values())
     scale = LogNorm(vmin=top / 1000, vmax=top)
+    colours = plt.get_cmap("magma", 9)  # three steps a decade; few colours, small file
     for ax, (title, x) in zip(axes[:, 0], maps.items(), strict=True):
         image = ax.imshow(
             x.abs().clamp(min=top / 1000).numpy(),
             norm=scale,
             aspect="auto",
-            cmap="magma",
+            cmap=colours,
             interpolation="nearest",
         )
         ax.set(title=title, ylabel="token")
@@ -55,11 +56,11 @@ def channel_ranges(
     figure, axes = plt.subplots(1, len(sides), figsize=(7, 2.8), sharey=True)
     order = next(iter(sides.values()))[0].argsort(descending=True)
     for ax, (title, (x, w)) in zip(axes, sides.items(), strict=True):
-        ax.plot(x[order], ".", ms=3, color=ORANGE, label="activations, max$|X_j|$")
+        ax.plot(x[order], ".", ms=7, color=ORANGE, label="activations, max$|X_j|$")
         ax.plot(w[order], ".", ms=3, color=BLUE, label="weights, max$|W_j|$")
         ax.set(title=title, yscale="log", xlabel="channel, sorted")
     axes[0].set_ylabel("range")
-    axes[0].legend(loc="lower left", markerscale=3)
+    axes[0].legend(loc="lower left", markerscale=1.5)
     return figure
 
 
@@ -99,10 +100,9 @@ def _label(ax: Axes, x: float, value: float) -> None:
 def error_by_alpha(alphas: list[float], errors: dict[str, list[float]]) -> Figure:
     """Draw a layer's relative output error against SmoothQuant's α."""
     figure, ax = plt.subplots(figsize=(7, 2.6))
-    for colour, (name, values) in zip(
-        (ORANGE, BLUE, GREEN), errors.items(), strict=False
-    ):
-        ax.plot(alphas, torch.tensor(values) * 100, "o-", color=colour, label=name)
-    ax.set(yscale="log", xlabel="α", ylabel="error of the output (%)")
+    styles = ({"color": ORANGE, "lw": 6, "alpha": 0.5}, {"color": BLUE, "marker": "o"})
+    for style, (name, values) in zip(styles, errors.items(), strict=False):
+        ax.plot(alphas, torch.tensor(values) * 100, label=name, **style)
+    ax.set(xlabel="α", ylabel="error of the output (%)", ylim=(0, None))
     ax.legend()
     return figure

@@ -1,0 +1,9 @@
+"""Takes the largest number of a row, not the largest magnitude."""
+
+LOSES = ["test_quantize_rows", "test_llm_int8"]
+
+
+def quantize_rows(x):
+    constants = x.amax(1)
+    scale = 127 / torch.where(constants > 0, constants, 1.0)
+    return (x * scale[:, None]).round().clamp(-127, 127).to(torch.int8), constants

@@ -1,0 +1,7 @@
+"""Asks for features that reach the threshold in every token, not in some."""
+
+LOSES = ["test_outlier_columns", "test_llm_int8"]
+
+
+def outlier_columns(x, threshold):
+    return (x.abs() >= threshold).all(0).nonzero().flatten()
