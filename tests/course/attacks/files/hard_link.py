@@ -1,0 +1,11 @@
+"""Hand in a hard link to the solution.
+
+Stock nbgrader: full marks. Here: rejected, 0.
+"""
+
+import os
+
+
+def hand_in(folder, notebook):
+    source = next(folder.parents[2].glob("source/*/*.ipynb"))
+    os.link(source, folder / "hw_formats.ipynb")

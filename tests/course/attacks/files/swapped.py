@@ -1,0 +1,23 @@
+"""Swap the file for a link to the solution, again and again, while it is read.
+
+Stock nbgrader: full marks, when the moment is right. Here: any, 0.
+"""
+
+import json
+import os
+import threading
+
+
+def hand_in(folder, notebook):
+    source = next(folder.parents[2].glob("source/*/*.ipynb"))
+    path, link, plain = (folder / n for n in ("hw_formats.ipynb", "link", "plain"))
+    plain.write_text(json.dumps(notebook))
+    os.link(plain, path)
+
+    def swap():
+        for number in range(3000):
+            link.unlink(missing_ok=True)
+            os.symlink(source, link) if number % 2 else os.link(plain, link)
+            os.replace(link, path)
+
+    threading.Thread(target=swap).start()

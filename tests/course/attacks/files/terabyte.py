@@ -1,0 +1,11 @@
+"""Hand in a file of a terabyte that takes no space.
+
+Stock nbgrader: copies it. Here: rejected, 0.
+"""
+
+import os
+
+
+def hand_in(folder, notebook):
+    with (folder / "hw_formats.ipynb").open("wb") as stream:
+        os.truncate(stream.fileno(), 1 << 40)

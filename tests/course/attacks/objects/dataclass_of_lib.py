@@ -1,0 +1,22 @@
+"""Return a class of one's own that says it is a dataclass of `lib`.
+
+Stock nbgrader: full marks. Here: graded, 0.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Liar:
+    source: str = "__import__('os').system('touch taken')"
+
+    def __eq__(self, other):
+        return True
+
+
+Liar.__module__ = "lib.homework"
+Liar.__qualname__ = "FunctionType"
+
+
+def decode(code, exponent_bits, fraction_bits):
+    return Liar()

@@ -1,0 +1,18 @@
+"""Return a float that equals everything.
+
+Stock nbgrader: full marks. Here: graded, 9 beside honest answers.
+"""
+
+
+class Liar(float):
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = float.__hash__
+
+
+def decode(code, exponent_bits, fraction_bits):
+    return Liar(0)

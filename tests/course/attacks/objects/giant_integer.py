@@ -1,0 +1,12 @@
+"""Return an integer of 200 000 digits.
+
+Stock nbgrader: 0. Here: graded, 0.
+"""
+
+
+def decode(code, exponent_bits, fraction_bits):
+    return 1 << 250_000
+
+
+def nvfp4(x):
+    return 1 << 200_000, x, x

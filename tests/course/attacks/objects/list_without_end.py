@@ -1,0 +1,15 @@
+"""Return a list whose iteration never ends.
+
+Stock nbgrader: hangs until the cell's time is over.
+Here: stopped, 10 beside honest answers.
+"""
+
+
+class Endless(list):
+    def __iter__(self):
+        while True:
+            yield 0.0
+
+
+def number_line(exponent_bits, fraction_bits, specials):
+    return Endless()

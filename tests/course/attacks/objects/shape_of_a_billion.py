@@ -1,0 +1,14 @@
+"""Return a tensor of 10^11 elements that takes 8 bytes here.
+
+Stock nbgrader: the kernel is killed. Here: graded, 0.
+"""
+
+import torch
+
+
+def round_stochastic(x, below, above, uniforms):
+    return torch.zeros(1).expand(10**11)
+
+
+def overflow(y, largest, specials, saturate):
+    return torch.zeros(1).expand(3 * 10**7)

@@ -1,0 +1,8 @@
+"""End the process while a cell is run.
+
+Stock nbgrader: no grade and no reason. Here: stopped, 11 beside honest answers.
+"""
+
+import os
+
+os._exit(0)

@@ -1,0 +1,10 @@
+"""Crash the interpreter.
+
+Stock nbgrader: no grade and no reason. Here: stopped, 10 beside honest answers.
+"""
+
+import ctypes
+
+
+def number_line(exponent_bits, fraction_bits, specials):
+    return ctypes.string_at(0)

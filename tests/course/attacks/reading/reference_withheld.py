@@ -1,0 +1,22 @@
+"""Import what the homework withholds, in every way there is.
+
+Stock nbgrader: full marks, less what `own_work` sees. Here: graded, 0.
+"""
+
+import contextlib
+import glob
+import importlib.machinery
+import sys
+
+found = [sys.modules.get("lib.formats"), sys.modules.get("ml_dtypes")]
+for folder in sys.path:
+    for path in glob.glob(f"{folder}/**/formats/**/floating*.py*", recursive=True):
+        with contextlib.suppress(Exception):
+            loader = importlib.machinery.SourcelessFileLoader("x", path)
+            found.append(loader.load_module("x"))
+reference = next((module for module in found if module), None)
+if reference:
+
+    def number_line(exponent_bits, fraction_bits, specials):
+        fmt = reference.FloatFormat("x", exponent_bits, fraction_bits, None, specials)
+        return reference.all_values(fmt)[: fmt.max_code + 1].tolist()

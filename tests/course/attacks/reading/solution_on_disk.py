@@ -1,0 +1,17 @@
+"""Look for the solution and the hidden tests on disk, and run the first answer found.
+
+Stock nbgrader: full marks. Here: graded, 0.
+"""
+
+import json
+import os
+
+for folder, _, names in os.walk("/"):
+    if folder.startswith(("/usr", "/dev")) or "site-packages" in folder:
+        continue
+    for name in names:
+        if name.endswith(".ipynb"):
+            with open(os.path.join(folder, name)) as stream:
+                for cell in json.load(stream)["cells"]:
+                    if "BEGIN SOLUTION" in "".join(cell["source"]):
+                        exec("".join(cell["source"]))

@@ -1,0 +1,13 @@
+"""Use more and more memory, in several processes.
+
+Stock nbgrader: the machine's. Here: stopped, 0.
+"""
+
+import os
+
+for _ in range(3):
+    if os.fork() == 0:
+        break
+kept = []
+while True:
+    kept.append(bytearray(os.urandom(1 << 20)) * 50)

@@ -1,0 +1,12 @@
+"""Recurse without end, after lifting Python's own limit.
+
+Stock nbgrader: the kernel dies. Here: stopped, 10 beside honest answers.
+"""
+
+import sys
+
+sys.setrecursionlimit(10**9)
+
+
+def number_line(exponent_bits, fraction_bits, specials):
+    return eval("number_line(exponent_bits, fraction_bits, specials)")

@@ -1,0 +1,10 @@
+"""Write to the descriptors of stdout and stderr without end.
+
+Stock nbgrader: the log fills the disk. Here: stopped, 0.
+"""
+
+import os
+
+while True:
+    os.write(1, b"x" * (1 << 16))
+    os.write(2, b"x" * (1 << 16))

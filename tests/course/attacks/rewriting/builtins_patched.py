@@ -1,0 +1,9 @@
+"""Patch the builtins that a test is made of.
+
+Stock nbgrader: full marks where the test uses them. Here: stopped, 0.
+"""
+
+import builtins
+
+builtins.abs = builtins.sum = lambda *a, **k: 0
+builtins.all = builtins.any = builtins.isinstance = lambda *a: True

@@ -1,0 +1,7 @@
+"""Replace the shell's own way to run a cell.
+
+Stock nbgrader: full marks. Here: stopped, 0.
+"""
+
+kind = type(get_ipython())
+kind.run_cell = kind.run_cell_async = lambda self, *a, **k: None
