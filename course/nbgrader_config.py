@@ -1,12 +1,12 @@
 """The nbgrader course: where its folders are, and how a submission is run.
 
 Every nbgrader command and JupyterLab's formgrader and Validate button read this file,
-because `tools/lab.py` and `tools/grade.py` put this folder on
-JUPYTER_CONFIG_PATH.
+because `tools/lab.py` puts this folder on JUPYTER_CONFIG_PATH.
 
-This is the plain way: a submission's cells and its tests share one process, under the
-account that grades. It suits a class that is trusted; it stops no one who reads files,
-rewrites later cells or leaves a process behind.
+`make grade` runs submissions in a box (course/grader). nbgrader's own autograde, command
+or button, is the plain way: a submission's cells and its tests share one process, under
+the account that grades. That stops no one who reads files, rewrites later cells or leaves
+a process behind: keep it for a class that you trust.
 """
 
 from pathlib import Path
