@@ -41,6 +41,7 @@ def release(root: Path = ROOT) -> list[str]:
     now = {name: fingerprint(root, name) for name in sources(root)}
     stale = [name for name in now if stamps.get(name) != now[name]]
     if stale:
+        print("Preparing the homework: some seconds, once.", flush=True)
         api = nbgrader_api(root)
     for name in stale:
         result = api.generate_assignment(name)

@@ -34,12 +34,17 @@ def main() -> None:
     parser.add_argument("--role", choices=["student", "instructor"], default="student")
     parser.add_argument("--headless", action="store_true", help="open no browser")
     arguments, flags = parser.parse_known_args()
-    check_port(arguments.port)
-    homework.release()
-    for line in homework.start():
-        print(line)
     if arguments.headless:
         flags.append("--no-browser")
+    check_port(arguments.port)
+    try:
+        homework.release()
+        for line in homework.start():
+            print(line)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The same command, run again, goes on from here.")
+    except OSError as error:
+        sys.exit(f"The homework can't be laid out: {error.strerror} ({error.filename})")
     sys.exit(serve(arguments.port, arguments.role, flags, began))
 
 
