@@ -4,9 +4,9 @@ Every nbgrader command and JupyterLab's formgrader and Validate button read this
 because `tools/lab.py` puts this folder on JUPYTER_CONFIG_PATH.
 
 `make grade` runs submissions in a box (course/grader). nbgrader's own autograde,
-command or button, is the plain way: a submission's cells and its tests share a process, under
-the account that grades. That stops no one who reads files, rewrites later cells or
-leaves a process behind: keep it for a class that you trust.
+command or button, is the plain way: a submission's cells and its tests share one
+process, under the account that grades. That stops no one who reads files or rewrites
+later cells: keep it for a class that you trust.
 """
 
 from pathlib import Path
