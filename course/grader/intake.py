@@ -29,6 +29,7 @@ MAX_FILE = 32 << 20  # bytes
 MAX_SOURCE = 1 << 20  # characters in one cell
 MAX_CELLS = 1_000
 MAX_DEPTH = 100  # of JSON
+MAX_PARTS = 500_000  # lists and objects: each takes 60 bytes once it is read
 
 
 class Rejected(ValueError):  # noqa: N818
@@ -135,6 +136,10 @@ def parse(content: bytes) -> list[Cell]:
         ) from None
     if not text.strip():
         raise Rejected("the file is empty: save the notebook, then hand in again")
+    if text.count("[") + text.count("{") > MAX_PARTS:
+        raise Rejected(
+            "it has more parts than a notebook: clear its outputs, save, hand in again"
+        )
     try:
         tree = json.loads(text, object_pairs_hook=_no_duplicates)
         _check_depth(tree)

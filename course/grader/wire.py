@@ -28,9 +28,10 @@ HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of blobs
 MAX_JSON = 16 << 20  # as Python objects, JSON takes up to 20 times its bytes
 MAX_BLOBS = 128 << 20  # and `tolist` makes 8 to 32 bytes of one
 MAX_DEPTH = 40
-MAX_NODES = 2_000_000
+MAX_NODES = 500_000  # what is long goes as a tensor
 MAX_KEYS = 20_000  # of all sets and dicts: numbers that collide cost their square
 MAX_DIMENSIONS = 16
+SMALL = 1 << 16  # bytes that are worth copying to send them at once
 TORCH_DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -158,10 +159,11 @@ def encode(
     encoder = _Encoder(callables)
     try:
         text = json.dumps(encoder.node(value)).encode()
+        parts = text.count(b"[")
     except RecursionError:
         raise Unsendable(f"nested more than {MAX_DEPTH} deep") from None
     size = sum(blob.nbytes for blob in encoder.blobs)
-    if len(text) > MAX_JSON or size > MAX_BLOBS:
+    if len(text) > MAX_JSON or size > MAX_BLOBS or parts > 2 * MAX_NODES:
         raise Unsendable(f"{len(text) + size:,} bytes are too many to send")
     return [HEADER.pack(len(text), size), text, *encoder.blobs]
 
@@ -289,6 +291,8 @@ def decode(text: bytes, blobs: memoryview, stub: Stub | None = None) -> Any:
 
     Raises `Forged` for anything that `encode` does not write.
     """
+    if text.count(b"[") + text.count(b"{") > 2 * MAX_NODES:
+        raise Forged(f"more than {2 * MAX_NODES:,} parts")  # before they are made
     try:
         tree = json.loads(
             str(text, "ascii"), parse_constant=_no_constant, parse_float=_no_constant
@@ -322,14 +326,16 @@ class Channel:
         deadline: float = math.inf,
     ) -> None:
         """Send one frame; `Unsendable` (and nothing sent), `Closed` or TimeoutError."""
-        for piece in encode(value, callables):
+        pieces = encode(value, callables)
+        if sum(map(len, pieces)) <= SMALL:
+            pieces = [b"".join(pieces)]  # one trip to the kernel, not three
+        for piece in pieces:
             view = memoryview(piece).cast("B")
             while view:
-                self._wait(select.POLLOUT, deadline)
                 try:
                     view = view[self.socket.send(view[: 1 << 20]) :]
                 except BlockingIOError:
-                    continue
+                    self._wait(select.POLLOUT, deadline)
                 except OSError as error:
                     raise Closed(str(error)) from None
 
@@ -350,10 +356,12 @@ class Channel:
         content = memoryview(bytearray(size))
         filled = 0
         while filled < size:
-            self._wait(select.POLLIN, deadline)
+            if time.monotonic() >= deadline:  # a flood never has to be waited for
+                raise TimeoutError
             try:
                 count = self.socket.recv_into(content[filled:])
             except BlockingIOError:
+                self._wait(select.POLLIN, deadline)
                 continue
             except OSError as error:
                 raise Closed(str(error)) from None

@@ -211,4 +211,4 @@ def test_an_attack_changes_nothing_but_its_own_grade(klass, attack):
     while len(klass.inside()) > klass.idle and time.monotonic() < end:
         time.sleep(0.05)
     assert len(klass.inside()) == klass.idle, "it left a process behind"
-    shutil.rmtree(klass.root / "submitted" / student)  # a terabyte, perhaps
+    shutil.rmtree(klass.root / "submitted" / student, ignore_errors=True)

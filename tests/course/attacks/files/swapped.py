@@ -3,6 +3,7 @@
 Stock nbgrader: full marks, when the moment is right. Here: any, 0.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -15,9 +16,10 @@ def hand_in(folder, notebook):
     os.link(plain, path)
 
     def swap():
-        for number in range(3000):
-            link.unlink(missing_ok=True)
-            os.symlink(source, link) if number % 2 else os.link(plain, link)
-            os.replace(link, path)
+        with contextlib.suppress(OSError):  # until all is cleared away
+            for number in range(3000):
+                link.unlink(missing_ok=True)
+                os.symlink(source, link) if number % 2 else os.link(plain, link)
+                os.replace(link, path)
 
     threading.Thread(target=swap).start()

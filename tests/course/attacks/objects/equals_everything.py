@@ -1,23 +1,28 @@
-"""Return an object that equals everything.
+"""Return an object that equals everything, also when torch is asked.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: full marks. Here: graded, 9 beside honest answers.
 """
 
 
 class Liar:
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), keywords=None):
+        return cls()
+
     def __eq__(self, other):
         return True
 
     def __getattr__(self, name):
-        return lambda *a, **k: self
+        return self
+
+    def __call__(self, *arguments):
+        return self
+
+    def __bool__(self):
+        return True
 
     __hash__ = None
-    __bool__ = __eq__
-    __abs__ = __sub__ = __le__ = __lt__ = __getitem__ = __eq__
-
-
-def decode(code, exponent_bits, fraction_bits):
-    return Liar()
+    __rtruediv__ = __sub__ = __call__
 
 
 def round_nearest(x, exponent_bits, fraction_bits):

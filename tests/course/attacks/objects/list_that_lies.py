@@ -1,18 +1,16 @@
-"""Return a list that equals every list.
+"""Return numbers that equal all numbers, as many as there should be.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: full marks. Here: graded, 10 beside honest answers.
 """
 
 
-class Liar(list):
+class Liar(float):
     def __eq__(self, other):
         return True
-
-    def __getitem__(self, place):
-        return self
 
     __hash__ = None
 
 
 def number_line(exponent_bits, fraction_bits, specials):
-    return Liar()
+    special = {"ieee": 2**fraction_bits, "nan": 1, "none": 0}[specials]
+    return [Liar()] * (2 ** (exponent_bits + fraction_bits) - special)

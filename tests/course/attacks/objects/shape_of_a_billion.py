@@ -11,4 +11,4 @@ def round_stochastic(x, below, above, uniforms):
 
 
 def overflow(y, largest, specials, saturate):
-    return torch.zeros(1).expand(3 * 10**7)
+    return torch.zeros(1).expand(10**7)

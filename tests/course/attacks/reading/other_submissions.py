@@ -5,7 +5,8 @@ Stock nbgrader: theirs are read, and their grades changed. Here: graded, 0.
 
 import os
 
-for folder, _, names in os.walk("/"):
+for folder, inner, names in os.walk("/"):
+    inner[:] = {*inner} - {"usr", "dev", "proc", "sys", "site-packages", ".pyenv"}
     if "/submitted/" in folder or "/autograded/" in folder:
         for name in names:
             with open(os.path.join(folder, name), "r+") as stream:

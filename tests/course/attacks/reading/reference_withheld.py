@@ -10,7 +10,7 @@ import sys
 
 found = [sys.modules.get("lib.formats"), sys.modules.get("ml_dtypes")]
 for folder in sys.path:
-    for path in glob.glob(f"{folder}/**/formats/**/floating*.py*", recursive=True):
+    for path in glob.glob(f"{folder}/lib/**/floating*.py*", recursive=True):
         with contextlib.suppress(Exception):
             loader = importlib.machinery.SourcelessFileLoader("x", path)
             found.append(loader.load_module("x"))

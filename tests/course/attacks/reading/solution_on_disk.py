@@ -6,9 +6,8 @@ Stock nbgrader: full marks. Here: graded, 0.
 import json
 import os
 
-for folder, _, names in os.walk("/"):
-    if folder.startswith(("/usr", "/dev")) or "site-packages" in folder:
-        continue
+for folder, inner, names in os.walk("/"):
+    inner[:] = {*inner} - {"usr", "dev", "proc", "sys", "site-packages", ".pyenv"}
     for name in names:
         if name.endswith(".ipynb"):
             with open(os.path.join(folder, name)) as stream:

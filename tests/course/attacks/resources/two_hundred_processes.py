@@ -4,11 +4,10 @@ Stock nbgrader: they all start, and stay. Here: graded, 0.
 """
 
 import os
-import time
 
 for _ in range(200):
     try:
         if os.fork() == 0:
-            time.sleep(1000)
+            os.execvp("sleep", ["sleep", "1000"])
     except OSError:
         break

@@ -7,7 +7,8 @@ SCRIPT = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>\n\n"
     "[x](javascript:alert(1)) <javascript:alert(1)> <svg/onload=alert(1)>\n\n"
     "<a href='java&#115;cript:alert(1)'>y</a> <iframe srcdoc='<script>'></iframe>\n\n"
-    "$\\href{javascript:alert(1)}{z}$ $<script>alert(1)</script>$\n\n<style>*{}</style>\n\n"
+    "$\\href{javascript:alert(1)}{z}$ $<script>alert(1)</script>$\n\n"
+    "<style>*{}</style>\n\n"
     "<form action=//x><button formaction='javascript:alert(1)'>z</button></form>"
 )
 
