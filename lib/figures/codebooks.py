@@ -118,5 +118,8 @@ def perplexity_by_bits(rows: list[dict], *, baseline: float, top: float) -> Figu
         yscale="log",
         ylim=(baseline * 0.95, top),
     )
+    ticks = [t for t in (30, 40, 60, 100, 200, 500, 1000) if t <= top]
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
     ax.legend(fontsize=8)
     return figure
