@@ -14,6 +14,7 @@ WITHHELD = {
     "hw_linear": ("lib.quant",),
     "hw_llm_int8": ("lib.quant", "bitsandbytes"),
     "hw_normal_float": ("lib.quant", "bitsandbytes"),
+    "hw_quantization": ("lib.quant",),
 }
 
 
