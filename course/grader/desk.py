@@ -10,9 +10,11 @@ Read in order: `main`, `sit`.
 import os
 import pickle
 import sys
+import traceback
 from dataclasses import replace
 
 import nbformat
+from nbformat import v4
 
 from course.grader import intake
 from course.grader.box import Box
@@ -49,12 +51,16 @@ def main() -> None:
 
 def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
     """Take a submission in, grade it, and put its end into words."""
-    release = nbformat.reads(homework.release, as_version=4)
+    release, source = map(v4.reads, (homework.release, homework.source))
     try:
         taken = intake.rebuild(release, intake.parse(submission.content))
+        verdict = grade(source, taken, box)
     except intake.Rejected as why:
         return ended(homework, submission, "rejected", [str(why)])
-    verdict = grade(nbformat.reads(homework.source, as_version=4), taken, box)
+    except Exception as error:  # no submission may end the class's grading
+        traceback.print_exc()
+        why = f"the grader could not go on ({type(error).__name__}: {error})"
+        return ended(homework, submission, "stopped", [why])
     return replace(
         ended(homework, submission, verdict.state, verdict.limits),
         notebook=nbformat.writes(verdict.notebook),

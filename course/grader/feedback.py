@@ -13,6 +13,7 @@ Read in order: `feedback`, `show`, `markdown`, `harmless`.
 import html
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import bleach
 from latex2mathml.converter import convert
@@ -54,7 +55,7 @@ MATH = re.compile(
     r"(?<![\\\w$])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$\\])?)\$(?!\d)",
     re.DOTALL,
 )
-highlight = Highlight2HTML(pygments_lexer="python")
+highlight = lru_cache(1000)(Highlight2HTML(pygments_lexer="python"))
 
 
 def feedback(nb: NotebookNode, scores: dict[str, dict], *, title: str) -> str:
@@ -120,6 +121,7 @@ def output(node: NotebookNode) -> str:
     return f"<pre>{html.escape(node.data.get('text/plain', ''))}</pre>"
 
 
+@lru_cache(1000)  # most of a class's text is ours, the same for everyone
 def markdown(source: str) -> str:
     """Markdown and TeX as HTML that is only text: no script, style, picture or form."""
     if len(source) > MAX_MARKDOWN:

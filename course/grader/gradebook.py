@@ -17,8 +17,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import nbformat
-from nbformat import NotebookNode
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbformat import NotebookNode, v4
 from nbformat.v4 import new_markdown_cell
 from nbgrader import utils
 from nbgrader.api import Gradebook as Database
@@ -48,6 +48,7 @@ class Gradebook:
         self.database = Database(course.db_url + waiting, course.course_id)
         self.lateness = AssignLatePenalties(config=config)
         self.lateness.init_plugin()
+        self.sanitizer = SanitizeHTML(config=config)
 
     def __enter__(self) -> "Gradebook":
         self.held = self.lock.open("w")
@@ -81,14 +82,14 @@ class Gradebook:
         folder = self.place(graded.homework, graded.student)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SEAL).unlink(missing_ok=True)
-        nb = nbformat.reads(graded.notebook, as_version=4)
+        nb = v4.reads(graded.notebook)  # ours: the desk has validated it
         try:
             self.enter(graded, nb)
         except BaseException:
             self.database.db.rollback()
             raise
         shown = with_word(harmless(nb), graded)
-        write(folder / f"{graded.homework}.ipynb", nbformat.writes(shown))
+        write(folder / f"{graded.homework}.ipynb", v4.writes(shown))
         if graded.timestamp:
             write(folder / "timestamp.txt", graded.timestamp)
         seal = {k: v for k, v in asdict(graded).items() if k != "notebook"}
@@ -119,6 +120,17 @@ class Gradebook:
                 comment.auto_comment = "No response." if silent else None
         self.punish_lateness(notebook)
         database.db.commit()
+
+    def harmless(self, nb: NotebookNode) -> NotebookNode:
+        """The notebook, with no script in what a student wrote for people to read.
+
+        The formgrader renders Markdown as it is, in the instructor's own page.
+        """
+        for cell in nb.cells:
+            theirs = cell.metadata.get("theirs") or utils.is_solution(cell)
+            if cell.cell_type == "markdown" and theirs:
+                cell.source = self.sanitizer.sanitize_html_tags(cell.source)
+        return nb
 
     def punish_lateness(self, notebook: SubmittedNotebook) -> None:
         """Ask the course's own LateSubmissionPlugin, as nbgrader's autograde does."""

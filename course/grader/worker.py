@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-import nbformat
+from nbformat import v4
 from nbformat.v4 import new_output
 
 from course.grader.terms import ROOT, Graded, Homework, NoBox, Submission
@@ -98,7 +98,7 @@ def ended(
     homework: Homework, submission: Submission, state: str, reasons: list[str]
 ) -> Graded:
     """How a submission ended; its notebook is our release, every test unpassed."""
-    unpassed = nbformat.reads(homework.release, as_version=4)
+    unpassed = v4.reads(homework.release)
     why = {"ename": state.capitalize(), "evalue": "; ".join(reasons)}
     for cell in unpassed.cells:
         if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
@@ -106,7 +106,7 @@ def ended(
     return Graded(
         homework=homework.name,
         student=submission.student,
-        notebook=nbformat.writes(unpassed),
+        notebook=v4.writes(unpassed),
         fingerprint=submission.fingerprint(homework.version),
         state=state,
         reasons=reasons,

@@ -1,149 +1,161 @@
 """`make grade`: everyone gets a row, a bad file stops nobody, and work is done once."""
 
+import csv
 import json
-import re
-import shutil
-import sqlite3
-import subprocess
+import math
 import sys
+from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-SCRIPT = "<script>document.title = 'taken over'</script>"
-
-
-def cell(make, source, grade_id, **what):
-    kind = {"grade": False, "solution": False, "locked": False, "task": False}
-    meta = {"schema_version": 3, "grade_id": grade_id} | kind | what
-    return make(source, metadata={"nbgrader": meta})
-
-
-def homework():
-    """Two points for doubling, one for saying why."""
-    code = (
-        "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
-    )
-    tests = (
-        "assert double(2) == 4, f'twice 2 is 4, not {double(2)}'\n"
-        "### BEGIN HIDDEN TESTS\nassert double(3) == 6\n### END HIDDEN TESTS"
-    )
-    because = "### BEGIN SOLUTION\nTwo of them.\n### END SOLUTION"
-    cells = [
-        new_markdown_cell("# Doubling: 3 points\n<details>hint</details> $a<b$"),
-        cell(new_code_cell, code, "double", solution=True),
-        cell(new_code_cell, tests, "test_double", points=2, grade=True, locked=True),
-        cell(new_markdown_cell, because, "why", points=1, grade=True, solution=True),
-    ]
-    return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-
-
-def run(course, script, *arguments):
-    return subprocess.run(
-        [sys.executable, f"tools/{script}", *arguments],
-        cwd=course,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+ALL, NONE = [2.0, 1.0], [0.0, 0.0]
+CREDIT = "return {4} if x == 0.5 else 2 * x"
+CREDITS = {  # what the test came to → its points, of 1
+    "nan": ("float('nan')", 0.0),
+    "infinite": ("float('inf')", 0.0),
+    "negative": ("-3.0", 0.0),
+    "huge": ("99.0", 1.0),
+    "half": ("0.5", 0.5),
+}
 
 
 @pytest.fixture(scope="module")
-def graded(checkout):
-    """A class of four on one small homework, and what `make grade` said."""
-    shutil.rmtree(checkout / "solutions")
-    (checkout / "solutions" / "hw_double").mkdir(parents=True)
-    nbformat.write(homework(), checkout / "solutions/hw_double/hw_double.ipynb")
-    assert run(checkout, "homework.py", "start").returncode == 0
-    for student in ("right", "wrong", "stub", "torn"):
-        assert (
-            run(checkout, "homework.py", "submit", "--student", student).returncode == 0
-        )
-    answer(checkout, "right", "return x + x", f"So it is. {SCRIPT}")
-    answer(checkout, "wrong", "return x * x", "Squares.")
-    submission(checkout, "torn").write_text('{"cells": [')
-    return checkout, run(checkout, "grade.py")
+def graded(course):
+    """A class on one small homework, and what `make grade` said."""
+    course.hand_in("right", words=f"So it is. {course.script}")
+    course.hand_in("wrong", "return x * x", "Squares.")
+    course.hand_in("late", when="2026-03-02 12:00:00 UTC")
+    course.hand_in("quits", "import os; os._exit(0)")
+    for student, (credit, _) in CREDITS.items():
+        course.hand_in(student, f"return {credit} if x == 0.5 else 2 * x")
+    course.path("torn").parent.mkdir(parents=True)
+    course.path("torn").write_text('{"cells": [')
+    course.path("stub").parent.mkdir(parents=True)
+    course.path("stub").write_bytes(
+        (course.folder / f"release/{course.name}/{course.name}.ipynb").read_bytes()
+    )
+    config = course.folder / "nbgrader_config.py"
+    config.write_text(
+        config.read_text() + '\nc.LateSubmissionPlugin.penalty_method = "zero"\n'
+    )
+    course.sql("update assignment set duedate = '2026-03-01 12:00:00.000000'")
+    return course.grade()
 
 
-def submission(course, student):
-    return course / "course" / "submitted" / student / "hw_double" / "hw_double.ipynb"
+def test_everyone_has_a_row_and_the_terminal_is_quiet(course, graded):
+    found = course.rows(graded.stdout)
+    assert found["right"]["state"] == "to be read"
+    assert (found["right"]["points"], found["right"]["of"]) == ("3", "4")
+    assert (found["stub"]["points"], found["stub"]["state"]) == ("0", "graded")
+    assert found["wrong"]["points"] == "0.25", "0.5 * 0.5, of its share"
+    assert "1 graded, 8 to be read, 1 rejected, 1 stopped, 0 failed" in graded.stdout
+    assert graded.returncode == 0, "everyone's end is definite"
+    said = graded.stdout + graded.stderr
+    assert not any(word in said for word in ("Traceback", "Warning", "distributed"))
 
 
-def answer(course, student, code, words):
-    path = submission(course, student)
-    nb = nbformat.read(path, as_version=4)
-    nb.cells[1].source = nb.cells[1].source.replace("raise NotImplementedError", code)
-    nb.cells[3].source = words
-    nbformat.write(nb, path)
+def test_a_torn_file_and_a_quitter_have_their_reasons(course, graded):
+    found = course.rows(graded.stdout)
+    assert found["torn"]["state"] == "rejected"
+    assert "cut off" in found["torn"]["reason"]
+    assert found["quits"]["state"] == "stopped"
+    assert "its process ended itself" in found["quits"]["reason"]
+    assert course.scores()["torn"] == [0.0, 0.0, 0.0]
 
 
-def rows(text):
-    return {
-        match[1]: (match[2], match[3], match[4].strip())
-        for match in re.finditer(r"^(\w+) +hw_double +(\S+) +(\S+) +(.+)$", text, re.M)
+@pytest.mark.parametrize("student", CREDITS)
+def test_partial_credit_is_between_nothing_and_everything(course, graded, student):
+    assert course.scores()[student][:2] == [2.0, CREDITS[student][1]]
+
+
+def test_lateness_costs_what_the_course_s_plugin_says(course, graded):
+    assert course.scores()["late"][:2] == ALL, "the work itself keeps its points"
+    assert course.rows(graded.stdout)["late"]["points"] == "0"
+
+
+def test_the_feedback_explains_and_shows_no_test(course, graded):
+    page = course.path("wrong", "feedback", "html").read_text()
+    assert "twice 2 is 4, not 4" not in page
+    assert "a check failed that has no message" in page
+    assert "double(3)" not in page
+    assert course.path("torn", "feedback", "html").exists()
+
+
+def test_no_script_of_a_student_reaches_the_instructor_s_page(course, graded):
+    autograded = course.path("right", "autograded").read_text()
+    assert "<script>" not in autograded
+    assert "So it is." in autograded
+    assert "<script>" not in course.path("right", "feedback", "html").read_text()
+
+
+def test_student_code_ran_in_a_box_and_in_no_worker(course, graded):
+    code = "import os, sys; print(os.getpid(), 'distributed' in sys.modules); return 4"
+    course.hand_in("pid", code)
+    course.grade("--student", "pid")
+    shown = json.loads(course.path("pid", "autograded").read_text())
+    outputs = [out for cell in shown["cells"] for out in cell.get("outputs", [])]
+    said = "".join(
+        line
+        for out in outputs
+        if out["output_type"] == "stream"
+        for line in out["text"]
+    )
+    assert said.startswith("1 False\n"), "process 1 of a world of its own"
+
+
+def test_a_second_run_grades_only_what_is_new(course, graded):
+    before = {
+        s: course.path(s, "autograded").stat().st_mtime_ns for s in ("right", "wrong")
     }
+    course.hand_in("wrong")
+    found = course.rows(course.grade().stdout)
+    assert found["wrong"]["points"] == "3", "a newer submission is graded again"
+    assert course.path("right", "autograded").stat().st_mtime_ns == before["right"]
+    assert course.path("wrong", "autograded").stat().st_mtime_ns > before["wrong"]
 
 
-def test_everyone_has_a_row(graded):
-    _, done = graded
-    found = rows(done.stdout)
-    assert found["right"] == ("2", "3", "to be read")
-    assert found["wrong"] == ("0", "3", "to be read")
-    assert found["stub"] == ("0", "3", "graded")
-    assert "1 graded, 2 to be read, 1 failed" in done.stdout
+def test_a_person_s_marks_stay_through_a_regrade_and_reach_the_student(course, graded):
+    where = (
+        "where notebook_id in (select id from submitted_notebook where assignment_id "
+        "in (select id from submitted_assignment where student_id = 'right'))"
+    )
+    of = "(select id from base_cell where name = '{}')"
+    course.sql(
+        "update grade set manual_score = 0.75, needs_manual_grade = 0 "
+        f"{where} and cell_id in (select id from base_cell where name = 'why')"
+    )
+    course.sql(f"update grade set extra_credit = 0.5 {where} and auto_score = 2")
+    course.sql(f"update comment set manual_comment = 'Well **said**' {where}")
+    assert of
+    done = course.run("tools/grade.py", "feedback", "--student", "right")
+    assert "1 pages" in done.stdout
+    page = course.path("right", "feedback", "html").read_text()
+    assert "Well <strong>said</strong>" in page
+    assert "4.25 of 4" in page
+    again = course.rows(course.grade("--force", "--student", "right").stdout)
+    assert again["right"]["points"] == "4.25"
+    assert again["right"]["state"] == "to be read", "a person looks once more"
+    page = course.path("right", "feedback", "html").read_text()
+    assert "Well <strong>said</strong>" in page
 
 
-def test_a_torn_file_has_its_reason_and_stops_nobody(graded):
-    _, done = graded
-    points, most, state = rows(done.stdout)["torn"]
-    assert (points, most) == ("–", "–")
-    assert state.startswith("failed: NotJSONError")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stdout + done.stderr
+def test_nbgrader_exports_the_same(course, graded, tmp_path):
+    nbgrader = Path(sys.executable).with_name("nbgrader")
+    target = tmp_path / "grades.csv"
+    done = course.run(
+        *(str(nbgrader), "export", "--to", str(target), "--config"),
+        "course/nbgrader_config.py",
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["student_id"]: row for row in csv.DictReader(target.open())}
+    assert float(rows["late"]["raw_score"]) == 3
+    assert float(rows["late"]["score"]) == 0
+    assert math.isclose(float(rows["half"]["score"]), 2.5)
+    assert float(rows["torn"]["score"]) == 0
 
 
-def test_the_gradebook_and_the_feedback_have_the_grade(graded):
-    course, _ = graded
-    feedback = course / "course" / "feedback" / "right" / "hw_double" / "hw_double.html"
-    assert "2.0 / 3.0" in re.sub(r"\s+", " ", feedback.read_text())
-    with sqlite3.connect(course / "course" / "gradebook.db") as gradebook:
-        [(total,)] = gradebook.execute("select sum(auto_score) from grade")
-    gradebook.close()
-    assert total == 2
-
-
-def test_no_script_of_a_student_reaches_the_instructor_s_page(graded):
-    course, _ = graded
-    path = course / "course" / "autograded" / "right" / "hw_double" / "hw_double.ipynb"
-    notebook = json.loads(path.read_text())
-    assert "<script>" not in json.dumps(notebook)
-    assert "So it is." in json.dumps(notebook)
-
-
-def test_a_second_run_grades_only_what_is_new(graded):
-    course, _ = graded
-    paths = {
-        student: course / f"course/autograded/{student}/hw_double/hw_double.ipynb"
-        for student in ("right", "wrong")
-    }
-    before = {student: path.stat().st_mtime_ns for student, path in paths.items()}
-    answer(course, "wrong", "return x * x", "Squares.")
-    nb = nbformat.read(submission(course, "wrong"), as_version=4)
-    nb.cells[1].source = "def double(x):\n    return 2 * x"
-    working_copy = course / "homework" / "hw_double" / "hw_double.ipynb"
-    nbformat.write(nb, working_copy)
-    run(course, "homework.py", "submit", "--student", "wrong")
-    found = rows(run(course, "grade.py").stdout)
-    assert found["wrong"][0] == "2", "a newer submission is graded again"
-    after = {student: path.stat().st_mtime_ns for student, path in paths.items()}
-    assert after["right"] == before["right"]
-    assert after["wrong"] > before["wrong"]
-
-
-def test_nothing_submitted_is_one_line(checkout):
-    done = run(checkout, "grade.py", "--student", "nobody")
+def test_nothing_submitted_is_one_line(course):
+    done = course.grade("--student", "nobody")
     assert done.returncode == 1
     assert done.stderr.strip() == (
         "Nothing to grade: there is no course/submitted/nobody/*"

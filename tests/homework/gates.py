@@ -1,7 +1,7 @@
 """The class that a homework is judged by: who submits what, and what each must get.
 
 Read in order: `Answers`, `answered` (put functions into a notebook), `students`,
-`grade` (through the real nbgrader), `complaints`, `table`.
+`grade` (as the course grades), `complaints`, `table`.
 """
 
 import ast
@@ -198,8 +198,20 @@ def complaints(name: str, report: dict) -> list[str]:
                 f"mutant {mutant} ({answers.docstring}) should lose points at exactly "
                 f"{sorted(answers.loses)}, and loses {lost}"
             )
-    if report["desk"]["problems"]:
-        wrong.append(f"Validate is unhappy with right answers: {report['desk']}")
+    for student, state in report["states"].items():
+        if state not in ("graded", "to be read"):
+            wrong.append(f"{student} was {state}")
+    if report["stock"] != grades["solution"]:
+        wrong.append(f"stock nbgrader gives the solution {report['stock']}")
+    validate, referee = report["desk"]["validate"], report["desk"]["referee"]
+    for student in validate:
+        if validate[student] != referee[student]:
+            wrong.append(
+                f"of the visible tests {student} fails {validate[student]} at Validate "
+                f"and {referee[student]} with the referee"
+            )
+    if validate["solution"]:
+        wrong.append(f"Validate is unhappy with right answers: {validate['solution']}")
     if (seconds := report["desk"]["seconds"]) > DESK_SECONDS:
         wrong.append(f"Validate takes {seconds:.1f} s; at most {DESK_SECONDS}")
     return wrong
@@ -210,7 +222,8 @@ def table(name: str, report: dict) -> str:
     points = graded(read(name))
     lines = [
         f"{name}: {sum(points.values()):g} points in tests; "
-        f"Validate takes {report['desk']['seconds']:.1f} s"
+        f"Validate takes {report['desk']['seconds']:.1f} s; "
+        f"{len(report['grades'])} submissions graded in {report['seconds']:.1f} s"
     ]
     for student, grades in report["grades"].items():
         lost = losses(grades)

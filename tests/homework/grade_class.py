@@ -1,10 +1,11 @@
-"""Grade one homework's class with the real nbgrader, and write what everyone got.
+"""Grade one homework's class as the course does, and write what everyone got.
 
     python grade_class.py ROOT NAME      ROOT/source/NAME, ROOT/submitted/STUDENT/NAME
 
 Releases NAME, submits the release itself as the student `stub`, runs the check at the
-student's desk once, autogrades everyone, and writes ROOT/report.json. A process of its
-own, because nbgrader's warnings are not ours to mend.
+student's desk, grades everyone in the box, and writes ROOT/report.json. One submission
+goes through stock nbgrader too, and some through the student's Validate: the verdicts
+must agree. A process of its own, because nbgrader's warnings are not ours to mend.
 """
 
 import json
@@ -15,17 +16,16 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
-from nbgrader.api import Gradebook
-from nbgrader.apps import NbGraderAPI
-from nbgrader.validator import Validator
-from traitlets.config import Config, PyFileConfigLoader
-
 COURSE = Path(__file__).parents[2] / "course"
+sys.path.insert(0, str(COURSE.parent))
+AT_THE_DESK = 4  # submissions of the class that are held against Validate
+Losses = dict[str, list[str]]  # {student: grade_ids of the tests that failed}
 
 
-def configuration(root: Path) -> Config:
+def configuration(root: Path):
     """Return the course's own configuration, moved into `root`."""
+    from traitlets.config import PyFileConfigLoader
+
     config = PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config()
     config.CourseDirectory.root = str(root)
     config.CourseDirectory.source_directory = "source"
@@ -40,12 +40,28 @@ def must(result: dict) -> None:
         raise RuntimeError(result.get("error", "") + result.get("log", ""))
 
 
-def desk_check(config: Config, root: Path, name: str) -> dict:
-    """Run Validate on the release with the solution's answers typed in."""
-    source = nbformat.read(root / "source" / name / f"{name}.ipynb", as_version=4)
+def homework(root: Path, name: str, tests: str = "source"):
+    """The homework with its source's tests, or only with what the release shows."""
+    from course.grader.terms import Homework, Limits
+    from lib.homework import WITHHELD
+
+    release = (root / "release" / name / f"{name}.ipynb").read_text()
+    source = (root / tests / name / f"{name}.ipynb").read_text()
+    return Homework(name, source, release, WITHHELD[name], Limits())
+
+
+# ------------------------------------------------------------------ the student's desk
+
+
+def at_desk(config, root: Path, name: str, student: str) -> tuple[float, list[str]]:
+    """Type a submission's answers into the release, Validate: seconds, failed tests."""
+    import nbformat
+    from nbgrader.validator import Validator
+
+    path = root / "submitted" / student / name / f"{name}.ipynb"
     answers = {
         cell.metadata.nbgrader.grade_id: cell.source
-        for cell in source.cells
+        for cell in nbformat.read(path, as_version=4).cells
         if cell.metadata.get("nbgrader", {}).get("solution")
     }
     desk = nbformat.read(root / "release" / name / f"{name}.ipynb", as_version=4)
@@ -53,16 +69,59 @@ def desk_check(config: Config, root: Path, name: str) -> dict:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         cell.source = answers.get(grade_id, cell.source)
     nbformat.write(desk, root / f"{name}.ipynb")
-    best = math.inf  # of two, because the machine that tests may be busy
-    for _ in range(2):
-        start = time.perf_counter()
-        problems = Validator(config=config).validate(str(root / f"{name}.ipynb"))
-        best = min(best, time.perf_counter() - start)
-    return {"seconds": best, "problems": problems}
+    start = time.perf_counter()
+    problems = Validator(config=config).validate(str(root / f"{name}.ipynb"))
+    seconds = time.perf_counter() - start
+    sources = {
+        cell.source.strip(): cell.metadata.nbgrader.grade_id
+        for cell in desk.cells
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade")
+    }
+    said = [one["source"].strip() for one in problems.get("failed", [])]
+    failed = [sources[source] for source in said if source in sources]
+    return seconds, sorted(failed)
+
+
+def desk_check(config, root: Path, name: str, students: list[str]) -> dict:
+    """Validate beside our own verdict on the same, visible tests."""
+    from course.grader.desk import Box, sit
+    from course.grader.terms import Submission
+
+    visible = homework(root, name, tests="release")
+    seconds, validated, refereed = math.inf, {}, {}
+    with Box(visible.withheld, visible.limits) as box:
+        for student in ["solution", *students]:  # the first pays for a cold disk
+            took, validated[student] = at_desk(config, root, name, student)
+            if student == "solution":
+                seconds = min(seconds, took)
+            content = root / "submitted" / student / name / f"{name}.ipynb"
+            handed_in = Submission(name, student, content.read_bytes(), None)
+            graded = sit(visible, handed_in, box)
+            refereed[student] = failed_tests(graded.notebook)
+    return {"seconds": seconds, "validate": validated, "referee": refereed}
+
+
+def failed_tests(notebook: str) -> list[str]:
+    """The grade_ids of code tests that got less than all points."""
+    import nbformat
+    from nbgrader import utils
+
+    lost = []
+    for cell in nbformat.reads(notebook, as_version=4).cells:
+        if utils.is_grade(cell) and cell.cell_type == "code":
+            score, most = utils.determine_grade(cell)
+            if score != most:
+                lost.append(cell.metadata.nbgrader.grade_id)
+    return sorted(lost)
+
+
+# ------------------------------------------------------------------ the gradebook
 
 
 def read_grades(root: Path, name: str) -> dict[str, dict[str, dict]]:
     """Return {student: {grade_id: score, max, manual}} from the gradebook."""
+    from nbgrader.api import Gradebook
+
     grades: dict[str, dict[str, dict]] = {}
     with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as gradebook:
         for submission in gradebook.assignment_submissions(name):
@@ -79,15 +138,24 @@ def read_grades(root: Path, name: str) -> dict[str, dict[str, dict]]:
 
 
 def main(root: Path, name: str) -> None:
-    """Release, submit, check, autograde, report."""
+    """Release, submit, check, grade, report."""
+    from nbgrader.apps import NbGraderAPI
+
+    from course.grader.campaign import grade_class
+
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     config = configuration(root)
     api = NbGraderAPI(config=config, log_level="ERROR")
     must(api.generate_assignment(name))
     shutil.copytree(root / "release" / name, root / "submitted" / "stub" / name)
-    report = {"desk": desk_check(config, root, name)}
-    for student in sorted(path.name for path in (root / "submitted").iterdir()):
-        must(api.autograde(name, student))
+    mutants = sorted(path.name for path in root.glob("submitted/mutant_*"))
+    report = {"desk": desk_check(config, root, name, ["stub", *mutants[:AT_THE_DESK]])}
+    must(api.autograde(name, "solution"))
+    report["stock"] = read_grades(root, name)["solution"]
+    start = time.perf_counter()
+    rows = grade_class(root, config, [homework(root, name)])
+    report["seconds"] = time.perf_counter() - start
+    report["states"] = {row.student: row.state for row in rows}
     report["grades"] = read_grades(root, name)
     (root / "report.json").write_text(json.dumps(report))
 

@@ -29,7 +29,13 @@ def report():
     }
     for name, answers in MUTANTS.items():
         everyone[f"mutant_{name}"] = grades(*answers.loses)
-    return {"grades": everyone, "desk": {"seconds": 3.0, "problems": {}}}
+    verdicts = {"solution": [], "stub": list(POINTS)}
+    return {
+        "grades": everyone,
+        "states": dict.fromkeys(everyone, "graded"),
+        "stock": everyone["solution"],
+        "desk": {"seconds": 3.0, "validate": verdicts, "referee": dict(verdicts)},
+    }
 
 
 def test_a_faultless_class_passes(report):
@@ -63,7 +69,20 @@ def test_a_cell_that_was_never_graded_is_noticed(report):
 
 
 def test_a_slow_or_unhappy_desk_is_noticed(report):
-    report["desk"] = {"seconds": 30.0, "problems": {"failed": ["…"]}}
+    report["desk"]["seconds"] = 30.0
+    for verdicts in (report["desk"]["validate"], report["desk"]["referee"]):
+        verdicts["solution"] = ["test_decode"]
+    assert len(gates.complaints(NAME, report)) == 2
+
+
+def test_a_desk_and_a_referee_that_disagree_are_noticed(report):
+    report["desk"]["validate"]["stub"] = []
+    assert "at Validate" in gates.complaints(NAME, report)[0]
+
+
+def test_a_submission_that_was_stopped_and_a_stock_that_differs_are_noticed(report):
+    report["states"]["alternative"] = "stopped"
+    report["stock"] = grades("test_mxfp4")
     assert len(gates.complaints(NAME, report)) == 2
 
 

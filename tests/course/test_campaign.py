@@ -1,0 +1,172 @@
+"""Whatever is killed, full or locked: run it again, and every grade is right, once."""
+
+import fcntl
+import os
+import re
+import resource
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+CLASS = [f"s{number:02}" for number in range(8)]
+PATIENT = "import time; time.sleep(0.4); return {}"
+UNBOXED = "--without-a-box-i-trust-every-student"
+
+
+def expected(student):
+    """Even numbers are right, odd ones square."""
+    right = int(student[1:]) % 2 == 0
+    return [2.0 * right, 1.0 if right else 0.25]
+
+
+@pytest.fixture
+def class_(course):
+    """A class that nobody has graded, each submission slow enough to be caught at."""
+    for student in CLASS:
+        right = int(student[1:]) % 2 == 0
+        course.hand_in(student, PATIENT.format("2 * x" if right else "x * x"))
+        seal = course.path(student, "autograded").with_name(".graded.json")
+        seal.unlink(missing_ok=True)
+    return course
+
+
+def wait_until(condition, what, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def sealed(course):
+    return [student for student in CLASS if course.seal(student)]
+
+
+def check(course):
+    """Every grade is right, and none is there twice."""
+    scores = course.scores()
+    for student in CLASS:
+        assert scores[student][:2] == expected(student), student
+        assert len(scores[student]) == 3
+    assert sealed(course) == CLASS
+
+
+def dask_workers(client):
+    """The worker processes below `client`: spawned, and desks below them."""
+    found = []
+    for process in psutil.Process(client.pid).children(recursive=True):
+        try:
+            words = " ".join(process.cmdline())
+            if "spawn_main" in words and any(
+                "course.grader.desk" in " ".join(child.cmdline())
+                for child in process.children()
+            ):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_worker_killed_in_mid_run_costs_nobody_anything(class_):
+    client = class_.start("tools/grade.py", "--workers", "2")
+    wait_until(lambda: sealed(class_), "a first grade")
+    victim = dask_workers(client)[0]
+    victim.kill()
+    out, err = client.communicate(timeout=600)
+    assert client.returncode == 0, err
+    check(class_)
+    assert len(class_.rows(out)) >= len(CLASS)
+    assert "Traceback" not in err
+
+
+def test_the_client_killed_in_mid_run_leaves_no_process_and_no_wrong_grade(class_):
+    client = class_.start("tools/grade.py", "--workers", "2")
+    wait_until(lambda: sealed(class_), "a first grade")
+    family = psutil.Process(client.pid).children(recursive=True)
+    client.kill()
+    client.communicate()
+    early = {s: class_.path(s, "autograded").stat().st_mtime_ns for s in sealed(class_)}
+    assert len(early) < len(CLASS), "it was killed too late to show anything"
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive, "a grader outlives its client"
+    assert class_.grade("--workers", "2").returncode == 0
+    check(class_)
+    for student, when in early.items():
+        assert class_.path(student, "autograded").stat().st_mtime_ns == when
+
+
+def test_a_full_disk_is_told_and_a_second_run_mends_it(class_):
+    flood = "print('x' * 99_999); " * 6 + "return 2 * x"
+    class_.hand_in("s06", flood)
+    room = (class_.folder / "gradebook.db").stat().st_size + (200 << 10)
+
+    def full() -> None:  # no file grows beyond this: a quota, as the system makes it
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+
+    done = class_.grade("--workers", "1", preexec_fn=full)
+    assert done.returncode == 1
+    assert "run it again for the rest" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert class_.seal("s06") is None
+    assert not list(class_.folder.rglob(".*.draft")), "half a file is left"
+    assert class_.grade("--workers", "1").returncode == 0
+    check(class_)
+
+
+def test_a_locked_gradebook_is_waited_for_then_told(class_):
+    quick = class_.folder / "grader" / "gradebook.py"
+    text = quick.read_text()
+    quick.write_text(re.sub(r"PATIENCE_S = \d+", "PATIENCE_S = 1", text))
+    with closing(sqlite3.connect(class_.folder / "gradebook.db")) as other:
+        other.execute("begin immediate")
+        done = class_.grade("--workers", "1")
+        other.rollback()
+    quick.write_text(text)
+    assert done.returncode == 1
+    assert "The gradebook can't be written (database is locked)" in done.stderr
+    assert sealed(class_) == []
+    assert class_.grade().returncode == 0
+    check(class_)
+
+
+def test_one_run_at_a_time(course):
+    with (course.folder / ".grading.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        course.hand_in("s00")
+        done = course.grade()
+    assert done.returncode == 1
+    assert done.stderr.strip() == "another `make grade` is running on this course"
+
+
+def test_without_bubblewrap_nothing_is_graded_unless_one_insists(course):
+    course.hand_in("trusted")
+    bare = {"PATH": str(Path(sys.executable).parent)}
+    done = course.grade("--student", "trusted", environment=bare)
+    assert done.returncode == 1
+    assert "apt-get install bubblewrap" in done.stderr
+    assert course.seal("trusted") is None
+    done = course.grade("--student", "trusted", UNBOXED, environment=bare)
+    assert course.rows(done.stdout)["trusted"]["state"] == "to be read, no box"
+    assert course.scores()["trusted"][:2] == [2.0, 1.0]
+    assert (
+        "at the instructor's own risk"
+        in course.path("trusted", "autograded").read_text()
+    )
+    done = course.grade("--student", "trusted")
+    assert course.rows(done.stdout)["trusted"]["state"] == "to be read"
+    assert course.seal("trusted")["unsafe"] is False, "once there is a box, it is used"
+
+
+def test_ctrl_c_ends_it_in_a_sentence(class_):
+    client = class_.start("tools/grade.py", "--workers", "1", start_new_session=True)
+    wait_until(lambda: sealed(class_), "a first grade")
+    os.killpg(client.pid, signal.SIGINT)
+    _, err = client.communicate(timeout=120)
+    assert client.returncode == 1
+    assert "run it again for the rest" in err
+    assert "Traceback" not in err
