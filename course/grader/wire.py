@@ -68,6 +68,7 @@ class _Encoder:
 
     def __init__(self, callables: list[Callable[..., Any]] | None) -> None:
         self.blobs: list[memoryview] = []
+        self.size = 0  # of all blobs
         self.callables = callables
 
     def node(self, value: Any, depth: int = 0) -> Node:
@@ -146,6 +147,7 @@ class _Encoder:
         """Keep `content` to be sent behind the JSON; its number and length."""
         view = memoryview(content)
         self.blobs.append(view)
+        self.size += view.nbytes
         return [len(self.blobs) - 1, view.nbytes]
 
 
@@ -162,7 +164,7 @@ def encode(
         parts = text.count(b"[")
     except RecursionError:
         raise Unsendable(f"nested more than {MAX_DEPTH} deep") from None
-    size = sum(blob.nbytes for blob in encoder.blobs)
+    size = encoder.size
     if len(text) > MAX_JSON or size > MAX_BLOBS or parts > 2 * MAX_NODES:
         raise Unsendable(f"{len(text) + size:,} bytes are too many to send")
     return [HEADER.pack(len(text), size), text, *encoder.blobs]
@@ -327,7 +329,7 @@ class Channel:
     ) -> None:
         """Send one frame; `Unsendable` (and nothing sent), `Closed` or TimeoutError."""
         pieces = encode(value, callables)
-        if sum(map(len, pieces)) <= SMALL:
+        if max(map(len, pieces)) <= SMALL:
             pieces = [b"".join(pieces)]  # one trip to the kernel, not three
         for piece in pieces:
             view = memoryview(piece).cast("B")
