@@ -1,6 +1,6 @@
 """Hand in JSON that is nested 100 000 deep.
 
-Stock nbgrader: no grade and no reason. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 

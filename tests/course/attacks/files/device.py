@@ -1,6 +1,6 @@
 """Hand in a device that has no end, or where one may not, a socket.
 
-Stock nbgrader: reads until memory is full. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 import os

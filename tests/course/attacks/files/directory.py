@@ -1,6 +1,6 @@
 """Hand in a folder by the name of the notebook.
 
-Stock nbgrader: stops the class. Here: rejected, 0.
+Stock nbgrader: fails: no grade. Here: rejected, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Hand in a link to another student's folder.
 
-Stock nbgrader: theirs is graded as one's own. Here: rejected, 0.
+Stock nbgrader: 11 of 11. Here: rejected, 0.
 """
 
 import os

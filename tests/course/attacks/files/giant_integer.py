@@ -1,6 +1,6 @@
 """Write an integer of a million digits, which takes Python minutes to read.
 
-Stock nbgrader: no grade and no reason. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 import json

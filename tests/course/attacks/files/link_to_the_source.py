@@ -1,6 +1,6 @@
 """Hand in a link to the solution.
 
-Stock nbgrader: the instructor's file is collected: full marks. Here: rejected, 0.
+Stock nbgrader: 11 of 11. Here: rejected, 0.
 """
 
 import os

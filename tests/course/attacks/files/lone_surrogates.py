@@ -1,6 +1,6 @@
 """Write characters that no file can hold, in sources, names and messages.
 
-Stock nbgrader: fails when it writes. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Hand in 30 MB of brackets, which are gigabytes once they are read.
 
-Stock nbgrader: no grade and no reason. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 

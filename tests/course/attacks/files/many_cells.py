@@ -1,6 +1,6 @@
 """Hand in 100 000 cells.
 
-Stock nbgrader: runs them all. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Say things twice, so that two readers read two things.
 
-Stock nbgrader: grades what the second says. Here: rejected, 0.
+Stock nbgrader: 0 of 11. Here: rejected, 0.
 """
 
 import json

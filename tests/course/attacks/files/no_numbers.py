@@ -1,6 +1,6 @@
 """Write NaN, Infinity and an integer of 4000 digits where a notebook has numbers.
 
-Stock nbgrader: no grade and no reason. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Hand in sources that are hard to parse: deep, long, and half-open.
 
-Stock nbgrader: the kernel dies. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 SOURCES = ["(" * 9999, "-" * 9999 + "1", "a" + ".b" * 2000, "lambda:" * 999, "x" * 9999]

@@ -1,6 +1,6 @@
 """Hand in a pipe that nobody writes to.
 
-Stock nbgrader: waits for ever. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 import os

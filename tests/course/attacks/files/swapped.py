@@ -1,6 +1,6 @@
 """Swap the file for a link to the solution, again and again, while it is read.
 
-Stock nbgrader: full marks, when the moment is right. Here: any, 0.
+Stock nbgrader: not tried. Here: any, 0.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Hand in a file of a terabyte that takes no space.
 
-Stock nbgrader: copies it. Here: rejected, 0.
+Stock nbgrader: not tried. Here: rejected, 0.
 """
 
 import os

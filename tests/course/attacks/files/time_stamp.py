@@ -1,6 +1,6 @@
 """Claim to have handed in in a year that no calendar has.
 
-Stock nbgrader: stops the class. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Let the time of handing in be read from another file, or from a pipe.
 
-Stock nbgrader: reads it. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Hand in two notebooks, one under a name that is a path and markup.
 
-Stock nbgrader: no grade and no reason. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Put numbers, lists and nulls wherever a notebook has words and cells.
 
-Stock nbgrader: no grade and no reason. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 

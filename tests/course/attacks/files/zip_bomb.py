@@ -1,6 +1,6 @@
 """Hand in a bomb: 2 MB that are 2 GB when unpacked.
 
-Stock nbgrader: no grade and no reason. Here: rejected, 0.
+Stock nbgrader: fails: no grade. Here: rejected, 0.
 """
 
 import zipfile

@@ -1,6 +1,6 @@
 """Leave a module, a start-up file, a shared page and a key for those who come later.
 
-Stock nbgrader: every later student gets full marks. Here: graded, 0.
+Stock nbgrader: 0 of 11; the next student's 11 became 0 of 11. Here: graded, 0.
 """
 
 import contextlib

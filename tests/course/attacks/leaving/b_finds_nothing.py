@@ -1,6 +1,6 @@
 """Look for what the one before left: a module, a file, a segment, a key.
 
-Stock nbgrader: it is all there. Here: graded, 0.
+Stock nbgrader: 0 of 11; the next student's 11 became 11 of 11. Here: graded, 0.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """Put a numpy.py and a torch.py of one's own before the real ones.
 
-Stock nbgrader: the tests import them. Here: graded, 0.
+Stock nbgrader: 0 of 11; the next student's 11 became 11 of 11. Here: graded, 0.
 """
 
 import os

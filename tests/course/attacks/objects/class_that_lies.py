@@ -1,6 +1,6 @@
 """Say through __class__ to be a float, a list and a tensor.
 
-Stock nbgrader: full marks where the test asks for the type. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Answer the inputs that everybody can see, and no other.
 
-Stock nbgrader: 0 with hidden tests. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import torch

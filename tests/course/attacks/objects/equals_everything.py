@@ -1,6 +1,6 @@
 """Return an object that equals everything, also when torch is asked.
 
-Stock nbgrader: full marks. Here: graded, 9 beside honest answers.
+Stock nbgrader: 11 of 11. Here: graded, 9 beside honest answers.
 """
 
 

@@ -1,6 +1,6 @@
 """Return a float that equals everything, with the sign that it should have.
 
-Stock nbgrader: full marks. Here: graded, 9 beside honest answers.
+Stock nbgrader: 9 of 11. Here: graded, 9 beside honest answers.
 """
 
 

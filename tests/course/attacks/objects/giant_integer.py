@@ -1,6 +1,6 @@
 """Return an integer of 200 000 digits.
 
-Stock nbgrader: 0. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

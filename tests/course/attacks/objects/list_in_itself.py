@@ -1,6 +1,6 @@
 """Return a list that holds itself.
 
-Stock nbgrader: 0. Here: graded, 10 beside honest answers.
+Stock nbgrader: 10 of 11. Here: graded, 10 beside honest answers.
 """
 
 

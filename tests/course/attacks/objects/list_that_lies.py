@@ -1,6 +1,6 @@
 """Return numbers that equal all numbers, as many as there should be.
 
-Stock nbgrader: full marks. Here: graded, 10 beside honest answers.
+Stock nbgrader: 11 of 11. Here: graded, 10 beside honest answers.
 """
 
 

@@ -1,7 +1,6 @@
 """Return a list whose iteration never ends.
 
-Stock nbgrader: hangs until the cell's time is over.
-Here: stopped, 10 beside honest answers.
+Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
 """
 
 

@@ -1,6 +1,6 @@
 """Return lists in lists, 100 000 deep.
 
-Stock nbgrader: 0, or the kernel dies. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Return NaN everywhere: a comparison that is written the wrong way round passes.
 
-Stock nbgrader: full marks for partial credit of NaN. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import torch

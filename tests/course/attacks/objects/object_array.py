@@ -1,6 +1,6 @@
 """Return a numpy array of objects.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import numpy as np

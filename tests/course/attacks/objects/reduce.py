@@ -1,6 +1,6 @@
 """Return what runs a command where it is unpickled.
 
-Stock nbgrader: 0, but the command may run as the instructor. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import os

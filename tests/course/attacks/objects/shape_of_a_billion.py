@@ -1,6 +1,6 @@
 """Return a tensor of 10^11 elements that takes 8 bytes here.
 
-Stock nbgrader: the kernel is killed. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import torch

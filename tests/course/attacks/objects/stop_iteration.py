@@ -1,6 +1,6 @@
 """Raise StopIteration, which ends a test's `map` as if all had passed.
 
-Stock nbgrader: full marks where a test maps. Here: graded, 9 beside honest answers.
+Stock nbgrader: 9 of 11. Here: graded, 9 beside honest answers.
 """
 
 

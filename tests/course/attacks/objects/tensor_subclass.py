@@ -1,6 +1,6 @@
 """Return a tensor whose operations all answer what the test hopes for.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import torch

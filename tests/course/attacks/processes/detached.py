@@ -1,6 +1,6 @@
 """Start a process that detaches itself and waits to change the grades.
 
-Stock nbgrader: it lives on, as the instructor. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Become another program, which keeps the descriptors.
 
-Stock nbgrader: no grade and no reason. Here: stopped, 10 beside honest answers.
+Stock nbgrader: fails: no grade. Here: stopped, 10 beside honest answers.
 """
 
 import os

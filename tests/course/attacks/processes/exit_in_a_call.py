@@ -1,6 +1,6 @@
 """End the process while a test waits.
 
-Stock nbgrader: no grade and no reason. Here: stopped, 10 beside honest answers.
+Stock nbgrader: fails: no grade. Here: stopped, 10 beside honest answers.
 """
 
 import os

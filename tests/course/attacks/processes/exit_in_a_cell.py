@@ -1,6 +1,6 @@
 """End the process while a cell is run.
 
-Stock nbgrader: no grade and no reason. Here: stopped, 11 beside honest answers.
+Stock nbgrader: fails: no grade. Here: stopped, 11 beside honest answers.
 """
 
 import os

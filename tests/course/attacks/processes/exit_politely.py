@@ -1,6 +1,6 @@
 """Raise SystemExit and KeyboardInterrupt where a test expects a value.
 
-Stock nbgrader: the kernel ends, or full marks. Here: graded, 8 beside honest answers.
+Stock nbgrader: 8 of 11. Here: graded, 8 beside honest answers.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """Kill one's own process group, which might be the grader's.
 
-Stock nbgrader: the kernel dies, no grade and no reason.
-Here: stopped, 10 beside honest answers.
+Stock nbgrader: fails: no grade. Here: stopped, 10 beside honest answers.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Become root in a user namespace, mount over things, enter others' namespaces.
 
-Stock nbgrader: works where the system lets it. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import ctypes

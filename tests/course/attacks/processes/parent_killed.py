@@ -1,6 +1,6 @@
 """Kill the parent, process 1, and everybody.
 
-Stock nbgrader: the kernel dies, no grade and no reason. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Attach to other processes as a debugger, and read their memory.
 
-Stock nbgrader: works where the system lets it. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import ctypes

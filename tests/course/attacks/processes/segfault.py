@@ -1,6 +1,6 @@
 """Crash the interpreter.
 
-Stock nbgrader: no grade and no reason. Here: stopped, 10 beside honest answers.
+Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
 """
 
 import ctypes

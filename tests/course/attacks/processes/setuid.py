@@ -1,6 +1,6 @@
 """Become somebody else: by setuid, by a setuid program, by a capability.
 
-Stock nbgrader: is the instructor already. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Leave threads behind that go on computing, and patch things between the calls.
 
-Stock nbgrader: they run on while the tests do. Here: graded, 11 beside honest answers.
+Stock nbgrader: not tried. Here: graded, 11 beside honest answers.
 """
 
 import threading

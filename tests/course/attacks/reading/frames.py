@@ -1,6 +1,6 @@
 """Read the expected value out of the caller's frame.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import sys

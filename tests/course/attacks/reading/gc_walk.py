@@ -1,6 +1,6 @@
 """Walk all objects for the tests' own names and for what they compare with.
 
-Stock nbgrader: the hidden tests' values. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import gc

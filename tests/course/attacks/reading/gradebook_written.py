@@ -1,6 +1,6 @@
 """Find gradebook.db and set every score to 396.
 
-Stock nbgrader: 396 points, for everyone. Here: graded, 0.
+Stock nbgrader: 0 of 11; the bystander has 3168. Here: graded, 0.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Ask the shell what other cells said: the tests of this notebook, or their output.
 
-Stock nbgrader: the hidden tests' text. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Read what others handed in, and overwrite what they got.
 
-Stock nbgrader: theirs are read, and their grades changed. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Read the memory and the arguments of other processes in /proc.
 
-Stock nbgrader: all that the instructor's account may read. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import glob

@@ -1,6 +1,6 @@
 """Import what the homework withholds, in every way there is.
 
-Stock nbgrader: full marks, less what `own_work` sees. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import contextlib

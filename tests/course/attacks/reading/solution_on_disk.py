@@ -1,6 +1,6 @@
 """Look for the solution and the hidden tests on disk, and run the first answer found.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Fill the disk, and then its inodes.
 
-Stock nbgrader: the instructor's. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import contextlib

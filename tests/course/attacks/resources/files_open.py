@@ -1,6 +1,6 @@
 """Open files and sockets until there are no more.
 
-Stock nbgrader: the instructor's limit. Here: graded, 10 beside honest answers.
+Stock nbgrader: not tried. Here: graded, 10 beside honest answers.
 """
 
 import socket

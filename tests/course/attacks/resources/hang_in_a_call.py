@@ -1,6 +1,6 @@
 """Never return, and shut one's ears to signals.
 
-Stock nbgrader: until the cell's time is over. Here: stopped, 10 beside honest answers.
+Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Never end a cell.
 
-Stock nbgrader: until the cell's time is over, then no grade. Here: stopped, 0.
+Stock nbgrader: not tried. Here: stopped, 0.
 """
 
 while True:

@@ -1,6 +1,6 @@
 """Hide memory in shared pages, in memory files and in System V segments.
 
-Stock nbgrader: the machine's. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Ask for a terabyte that is never touched.
 
-Stock nbgrader: is granted. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import numpy as np

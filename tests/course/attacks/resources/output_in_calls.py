@@ -1,7 +1,6 @@
 """Print a megabyte whenever a test calls.
 
-Stock nbgrader: all of it goes into the notebook.
-Here: graded, 11 beside honest answers.
+Stock nbgrader: not tried. Here: graded, 11 beside honest answers.
 """
 
 import torch

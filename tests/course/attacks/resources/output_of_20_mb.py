@@ -1,6 +1,6 @@
 """Print 20 MB in a cell.
 
-Stock nbgrader: all of it goes into the notebook. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 print("x" * (20 << 20))

@@ -1,6 +1,6 @@
 """Show hundreds of pictures.
 
-Stock nbgrader: a notebook that no browser opens. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import base64

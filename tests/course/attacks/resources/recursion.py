@@ -1,6 +1,6 @@
 """Recurse without end, after lifting Python's own limit.
 
-Stock nbgrader: the kernel dies. Here: stopped, 10 beside honest answers.
+Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
 """
 
 import sys

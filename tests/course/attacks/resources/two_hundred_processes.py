@@ -1,6 +1,6 @@
 """Start 200 processes that wait.
 
-Stock nbgrader: they all start, and stay. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import os

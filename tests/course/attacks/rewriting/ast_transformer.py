@@ -1,6 +1,6 @@
 """Drop every assert of later cells by an IPython AST transformer.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: 9 of 11. Here: graded, 0.
 """
 
 import ast

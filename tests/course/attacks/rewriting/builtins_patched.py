@@ -1,6 +1,6 @@
 """Patch the builtins that a test is made of.
 
-Stock nbgrader: full marks where the test uses them. Here: stopped, 0.
+Stock nbgrader: not tried. Here: stopped, 0.
 """
 
 import builtins

@@ -1,6 +1,6 @@
 """Wipe the errors of a cell after it has run, by IPython's events.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

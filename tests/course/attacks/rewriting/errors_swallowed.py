@@ -1,6 +1,6 @@
 """Show nothing when a cell fails.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 get_ipython().set_custom_exc((Exception,), lambda *a, **k: None)

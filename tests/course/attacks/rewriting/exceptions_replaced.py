@@ -1,6 +1,6 @@
 """Make AssertionError something that nobody raises.
 
-Stock nbgrader: 0, with confusion. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import builtins

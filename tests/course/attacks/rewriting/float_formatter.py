@@ -1,6 +1,6 @@
 """Show every number as 1000 000, partial credit too.
 
-Stock nbgrader: full marks or more. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 formatter = get_ipython().display_formatter.formatters["text/plain"]

@@ -1,6 +1,6 @@
 """Patch what compares: torch.equal, math.isclose, numpy.isclose, Tensor.__eq__.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import math

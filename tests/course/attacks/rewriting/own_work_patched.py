@@ -1,6 +1,6 @@
 """Replace `own_work`, then take what the homework withholds.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import lib.homework

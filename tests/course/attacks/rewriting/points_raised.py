@@ -1,6 +1,6 @@
 """Claim 100 points for each test.
 
-Stock nbgrader: 0; the gradebook's maximum counts. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

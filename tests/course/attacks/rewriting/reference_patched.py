@@ -1,6 +1,6 @@
 """Put a reference of one's own where the tests import it.
 
-Stock nbgrader: full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import sys

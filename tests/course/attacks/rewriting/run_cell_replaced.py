@@ -1,6 +1,6 @@
 """Replace the shell's own way to run a cell.
 
-Stock nbgrader: full marks. Here: stopped, 0.
+Stock nbgrader: not tried. Here: stopped, 0.
 """
 
 kind = type(get_ipython())

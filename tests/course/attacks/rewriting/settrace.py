@@ -1,6 +1,6 @@
 """Trace every call, and jump over what a test compares.
 
-Stock nbgrader: the tests' values, and so full marks. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Add graded cells of one's own.
 
-Stock nbgrader: fails without a grade. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import copy

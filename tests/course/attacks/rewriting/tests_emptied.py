@@ -1,6 +1,6 @@
 """Hand in test cells that test nothing.
 
-Stock nbgrader: 0, for it restores them, and a false alarm for others. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Say that the test cells are answers, so that their text is the student's.
 
-Stock nbgrader: 0; it restores the metadata. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Turn the test cells into Markdown, so that none is run.
 
-Stock nbgrader: fails without a grade. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Raise errors whose names and messages are script and control characters.
 
-Stock nbgrader: escaped. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 script = "</pre><script>alert(1)</script>\x1b[31m\x07<img src=x onerror=alert(1)>"

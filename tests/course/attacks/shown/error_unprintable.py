@@ -1,6 +1,6 @@
 """Raise an error that fails when it is printed, and one of a kind that has no name.
 
-Stock nbgrader: 0. Here: stopped, 0.
+Stock nbgrader: not tried. Here: stopped, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Claim, on the channel, to have shown HTML and script.
 
-Stock nbgrader: any output that one likes. Here: stopped, 0.
+Stock nbgrader: not tried. Here: stopped, 0.
 """
 
 import gc

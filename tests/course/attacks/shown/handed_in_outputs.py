@@ -1,6 +1,6 @@
 """Hand in outputs that were never shown: script, and full marks.
 
-Stock nbgrader: cleared. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

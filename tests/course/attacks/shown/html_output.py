@@ -1,6 +1,6 @@
 """Show HTML, SVG, JavaScript and Markdown as a cell's output.
 
-Stock nbgrader: it runs in the formgrader. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 from IPython.display import HTML, SVG, Javascript, Markdown, display

@@ -1,6 +1,6 @@
 """Show TeX that leaves its formula, or that is a link to script.
 
-Stock nbgrader: escaped. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 from IPython.display import Latex, Math, display

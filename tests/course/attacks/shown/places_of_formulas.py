@@ -1,6 +1,6 @@
 """Name the places where feedback keeps its formulas, and write too many of them.
 
-Stock nbgrader: shows them. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 

@@ -1,6 +1,6 @@
 """Put script into Markdown: the written answer, and a cell of one's own.
 
-Stock nbgrader: it runs in the formgrader. Here: graded, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 SCRIPT = (
