@@ -205,7 +205,7 @@ def connected(cluster: str | None, workers: int | None) -> Iterator:
             local = LocalCluster(
                 n_workers=workers or os.cpu_count(),
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # nothing to clash with
                 silence_logs=logging.CRITICAL,
             )
             cluster = stack.enter_context(local)
