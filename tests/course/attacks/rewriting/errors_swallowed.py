@@ -1,6 +1,6 @@
 """Show nothing when a cell fails.
 
-Stock nbgrader: not tried. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 get_ipython().set_custom_exc((Exception,), lambda *a, **k: None)

@@ -1,6 +1,6 @@
 """Show every number as 1000 000, partial credit too.
 
-Stock nbgrader: not tried. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 formatter = get_ipython().display_formatter.formatters["text/plain"]

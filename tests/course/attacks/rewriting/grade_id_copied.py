@@ -1,6 +1,6 @@
 """Copy a test, with its grade_id, and let the copy pass.
 
-Stock nbgrader: not tried. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 import copy

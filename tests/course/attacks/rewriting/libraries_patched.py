@@ -1,6 +1,6 @@
 """Patch what compares: torch.equal, math.isclose, numpy.isclose, Tensor.__eq__.
 
-Stock nbgrader: not tried. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: graded, 0.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Pass off a cell as one of ours that is run beside the tests.
 
-Stock nbgrader: not tried. Here: graded, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 SOURCE = "import torch, math\ntorch.equal = math.isclose = lambda *a, **k: True\n" + (
