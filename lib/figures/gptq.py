@@ -38,11 +38,13 @@ def valley(
     error = torch.einsum("...i,ij,...j->...", delta, hessian.float(), delta)
     levels = [error.max().item() * f for f in (0.005, 0.02, 0.05, 0.12, 0.25, 0.5)]
     x, y = w[0].item() + reach, w[1].item() + reach
-    ax.contour(x, y, error, levels=levels, colors=SKY, linewidths=0.9)
+    ax.contour(
+        x.numpy(), y.numpy(), error.numpy(), levels=levels, colors=SKY, linewidths=0.9
+    )
     low, high = (w - 1.4).ceil().int().tolist(), (w + 1.4).floor().int().tolist()
     for i in range(low[0], high[0] + 1):
         ax.scatter([i] * (high[1] - low[1] + 1), range(low[1], high[1] + 1), 14, INK)
-    ax.plot(*w, "*", color=ORANGE, markersize=13, label="the weights")
+    ax.plot(*w.tolist(), "*", color=ORANGE, markersize=13, label="the weights")
     for (name, point), colour in zip(steps.items(), (GREY, BLUE, GREEN), strict=False):
         ax.annotate(
             "",
@@ -50,7 +52,7 @@ def valley(
             xytext=w.tolist(),
             arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.8},
         )
-        ax.plot(*point, "o", color=colour, markersize=8, label=name)
+        ax.plot(*point.tolist(), "o", color=colour, markersize=8, label=name)
     ax.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
     ax.grid(False)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -107,7 +109,7 @@ def cancelling(
     limit = max(frame.abs().quantile(0.995).item() for frame in frames)
     for ax, frame, stop in zip(axes, frames, stops, strict=True):
         image = ax.imshow(
-            frame[:64],
+            frame[:64].numpy(),
             cmap=plt.get_cmap("RdBu", 9),
             vmin=-limit,
             vmax=limit,
@@ -120,8 +122,8 @@ def cancelling(
     axes[0].set_ylabel("64 of the rows")
     top.colorbar(image, ax=axes, label="weight − original", shrink=0.9)
     ax = bottom.subplots()
-    ax.plot(plain, color=GREY, label="rounding alone")
-    ax.plot(compensated, color=BLUE, label="rounding, then cancelling")
+    ax.plot(plain.numpy(), color=GREY, label="rounding alone")
+    ax.plot(compensated.numpy(), color=BLUE, label="rounding, then cancelling")
     ax.set(xlabel="columns rounded", ylabel="output error", ylim=(0, None))
     ax.legend()
     return figure
@@ -131,11 +133,13 @@ def second_moment(h: Float[Tensor, "cols cols"], largest: int = 48) -> Figure:
     """How much each of a layer's inputs moves, and how the largest move together."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.4))
     order = h.diagonal().argsort(descending=True)
-    left.semilogy(h.diagonal()[order], color=BLUE)
+    left.semilogy(h.diagonal()[order].numpy(), color=BLUE)
     left.set(title="size of inputs, sorted", xlabel="feature", ylabel="$H_{jj}$")
     top = h[order[:largest]][:, order[:largest]]
     size = top.diagonal().clamp(min=1e-30).sqrt()
-    image = right.imshow(top / size / size[:, None], cmap="RdBu", vmin=-1, vmax=1)
+    image = right.imshow(
+        (top / size / size[:, None]).numpy(), cmap="RdBu", vmin=-1, vmax=1
+    )
     right.set(title=f"correlation of the {largest} largest", xticks=[], yticks=[])
     right.grid(False)
     figure.colorbar(image, ax=right, shrink=0.85)
@@ -211,10 +215,10 @@ def sensitivities(
     dear = s[:64].clamp(min=1e-12).log10()
     low, high = dear.quantile(0.01).item(), dear.quantile(0.9999).item()
     look = {"aspect": "auto", "interpolation": "nearest"}
-    image = left.imshow(dear, cmap=levels, vmin=low, vmax=high, **look)
+    image = left.imshow(dear.numpy(), cmap=levels, vmin=low, vmax=high, **look)
     left.set(title=r"$\log_{10}$ sensitivity $s_{ij}$", xlabel="column", ylabel="row")
     figure.colorbar(image, ax=left, shrink=0.9)
-    right.imshow(kept[:64], cmap="Greys", **look)
+    right.imshow(kept[:64].numpy(), cmap="Greys", **look)
     right.set(title=f"kept in fp16: {kept.mean():.1%}", xlabel="column")
     for ax in (left, right):
         ax.grid(False)
