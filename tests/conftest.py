@@ -18,6 +18,7 @@ GENERATED = shutil.ignore_patterns(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep the tests that share a copy on one worker, in their order."""
     for item in items:
