@@ -13,7 +13,7 @@ environment := $(PYTHON) tools/environment.py --venv $(VENV)
 grader = $(bin)/python tools/grade.py
 one = $(if $(HW),--homework $(HW)) \
   $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
-tests := -n $(JOBS) --dist loadgroup --durations=15 -rs
+tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
 .PHONY: help lab test release renew submit grade feedback collect class \
   instructor data notebooks lint clean

@@ -12,18 +12,16 @@ from lib.models.load import load_model
 ROOT = Path(__file__).parents[1]
 COPIED = ("course", "lib", "notebooks", "solutions", "tools", "Makefile", "README.md")
 FOR_THE_ENVIRONMENT = ("constraints.txt", "environment.yml", "pyproject.toml")
+SLOW = ("test_gates.py", "test_nbval.py", "browser/", "tests/course/")
 GENERATED = shutil.ignore_patterns(
     *("release", "submitted", "autograded", "feedback", "exchange"),
     *("gradebook.db", ".nbgrader.log", ".ipynb_checkpoints", "__pycache__"),
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Keep the tests that share a copy on one worker, in their order."""
-    for item in items:
-        if "checkout" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    """Begin with what takes minutes, so that no worker ends long after the others."""
+    items.sort(key=lambda item: not any(slow in item.nodeid for slow in SLOW))
 
 
 @pytest.fixture(scope="module")
