@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ from course.grader.terms import ROOT, Limits, NoBox
 from course.grader.wire import Channel, Closed, Forged, Unsendable
 
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
+SCRATCH = "/scratch"  # an inmate's own folder; /tmp may hold the environment itself
 CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc
 START_S = 120.0  # for importing torch on a busy machine
 FIRST_USER, USERS = 1_879_000_000, 1_000_000  # far from anybody's
@@ -59,6 +61,7 @@ def command(
         "modules": [*WARM, "course.grader.wire"],
         "limits": {
             "boxed": boxed,
+            "scratch": SCRATCH if boxed else tempfile.gettempdir(),
             "memory": limits.memory,
             "mapped": 16 << 30,  # libraries and shared pages, beyond private memory
             "seconds": int(limits.total_s) + 1,
@@ -77,7 +80,7 @@ def command(
     options = [
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
         *("--die-with-parent", "--new-session", "--clearenv", *privileges()),
-        *("--hostname", "box", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/"),
+        *("--hostname", "box", "--dev", "/dev", "--chdir", "/", "--dir", SCRATCH),
         # Shared pages of /dev/zero would belong to no process: nothing is mapped there
         *("--dev-bind", os.devnull, "/dev/zero"),
         *mounts(withheld),
@@ -110,6 +113,8 @@ def mounts(withheld: tuple[str, ...]) -> Iterator[str]:
     if CPUINFO.exists():
         seen.append(CPUINFO)
     parents = {str(parent) for path in seen for parent in path.parents}
+    if "/tmp" not in parents:  # nothing that is needed lies there
+        yield from ("--symlink", SCRATCH, "/tmp")
     for parent in sorted(parents - {"/"}):
         yield from ("--perms", "0755", "--dir", parent)
     for path in seen:
@@ -135,14 +140,15 @@ def variables() -> Iterator[str]:
     """The few environment variables inside: one thread, no cache, no home."""
     for name, value in {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "HOME": "/tmp",
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "MPLBACKEND": "agg",
-        "MPLCONFIGDIR": "/tmp",
-        "IPYTHONDIR": "/tmp",
+        "MPLCONFIGDIR": SCRATCH,
+        "IPYTHONDIR": SCRATCH,
         "HF_HUB_OFFLINE": "1",
     }.items():
         yield from ("--setenv", name, value)

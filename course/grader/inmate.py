@@ -39,7 +39,7 @@ READY = b"ready"
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(control: socket.socket, modules: list[str], limits: dict[str, int]) -> None:
+def main(control: socket.socket, modules: list[str], limits: dict[str, Any]) -> None:
     """Import `modules`, say so, and fork a warden for each pair of sockets received."""
     for module in modules:
         with contextlib.suppress(ImportError):  # what the homework withholds
@@ -63,7 +63,7 @@ def main(control: socket.socket, modules: list[str], limits: dict[str, int]) -> 
 
 
 def warden(
-    leash: socket.socket, channel: socket.socket, shell: Any, limits: dict[str, int]
+    leash: socket.socket, channel: socket.socket, shell: Any, limits: dict[str, Any]
 ) -> None:
     """Fork the inmate into a world of its own; kill it when the leash goes slack."""
     status = 1
@@ -96,12 +96,12 @@ def warden(
         os._exit(status)
 
 
-def enter_world(limits: dict[str, int]) -> None:
-    """Namespaces of its own for what is forked next, and a /tmp that ends with them."""
+def enter_world(limits: dict[str, Any]) -> None:
+    """Namespaces of its own for what is forked next, and a folder that ends with it."""
     new = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
     must(libc.unshare(new))
     size = f"size={limits['files']},nr_inodes=10000,mode=1777".encode()
-    must(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, size))
+    must(libc.mount(b"tmpfs", limits["scratch"].encode(), b"tmpfs", 0, size))
 
 
 def must(result: int) -> None:
@@ -110,12 +110,12 @@ def must(result: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def confine(limits: dict[str, int]) -> None:
+def confine(limits: dict[str, Any]) -> None:
     """Give up every capability and set every limit, before the first line of theirs."""
     from course.grader import seccomp
 
     os.setsid()
-    os.chdir("/tmp")
+    os.chdir(limits["scratch"])
     for number, value in {
         resource.RLIMIT_DATA: limits["memory"],
         resource.RLIMIT_AS: limits["memory"] + limits["mapped"],

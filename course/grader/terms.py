@@ -26,7 +26,7 @@ class Limits:
     call_s: float = 30.0  # of wall time, for one call of one function
     total_s: float = 240.0  # of wall time, for the whole submission
     memory: int = 4 << 30  # bytes, resident or asked for
-    files: int = 256 << 20  # bytes written to its private /tmp
+    files: int = 256 << 20  # bytes written to its private folder
     processes: int = 32  # processes and threads
 
     def __post_init__(self) -> None:
