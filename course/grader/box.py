@@ -80,7 +80,7 @@ def command(
     options = [
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
         *("--die-with-parent", "--new-session", "--clearenv", *privileges()),
-        *("--hostname", "box", "--dev", "/dev", "--chdir", "/", "--dir", SCRATCH),
+        *("--hostname", "box", "--dev", "/dev", "--chdir", "/", "--tmpfs", SCRATCH),
         # Shared pages of /dev/zero would belong to no process: nothing is mapped there
         *("--dev-bind", os.devnull, "/dev/zero"),
         *mounts(withheld),
