@@ -48,15 +48,17 @@ def cancel_errors(
     an entry of a codebook, zero (pruning), or w_j itself, kept (SpQR's outliers).
     """
     block = _aligned(block, group)
-    losses = []
+    columns, losses = w.unbind(), []
     for start in range(0, len(w), block):
         stop = min(start + block, len(w))
         errors = torch.empty_like(w[start:stop])  # E, a row for each column of W
         pivots = factor.diagonal()[start:stop].tolist()
-        for j, pivot in zip(range(start, stop), pivots, strict=True):
+        for j, pivot, error in zip(
+            range(start, stop), pivots, errors.unbind(), strict=True
+        ):
             rounded = round_column(j, w[j:])
-            error = torch.sub(w[j], rounded, out=errors[j - start]).div_(pivot)
-            w[j] = rounded
+            torch.sub(columns[j], rounded, out=error).div_(pivot)
+            columns[j].copy_(rounded)
             w[j + 1 : stop].addr_(factor[j, j + 1 : stop], error, alpha=-1)
         w[stop:].addmm_(factor[start:stop, stop:].T, errors, alpha=-1)  # the lazy part
         losses.append(errors.square().sum(1))
@@ -136,10 +138,11 @@ def gptq(
     cancel_errors(
         left, factor, groups.round, group=settings.group, block=settings.block
     )
-    codes = torch.empty_like(groups.codes)
-    codes[order] = groups.codes  # undo the order
+    kind = torch.int8 if settings.symmetric else torch.uint8
+    codes = torch.empty(w.shape, dtype=kind, device=w.device)
+    codes[:, order] = groups.codes.T.to(kind)  # undo the order
     stored = settings.act_order and not settings.static_groups
-    return Grouped(codes.T.contiguous(), groups.grid, order if stored else None)
+    return Grouped(codes, groups.grid, order if stored else None)
 
 
 def ordered_factor(
@@ -152,10 +155,11 @@ def ordered_factor(
     if hessian.shape != (cols, cols):
         raise ValueError(f"H is {tuple(hessian.shape)}, and w has {cols} columns")
     order = torch.arange(cols, device=w.device)
+    moment = hessian.to(w.dtype)
     if settings.act_order:
         order = hessian.diagonal().argsort(descending=True, stable=True)
-    factor = inverse_factor(hessian[order][:, order], damping=settings.damping)
-    return order, factor.to(w.dtype)
+        moment = moment[order][:, order]
+    return order, inverse_factor(moment, damping=settings.damping)
 
 
 class _Groups:
@@ -173,8 +177,11 @@ class _Groups:
         start = settings.fit(w, own) if settings.static_groups else None
         self.grids = [] if start is None else [start]
         self.index = (order // settings.group).tolist()  # of each column's static group
-        kind = torch.int8 if settings.symmetric else torch.uint8
-        self.codes = torch.empty(w.T.shape, dtype=kind, device=w.device)
+        self.levels = [] if start is None else _levels(start)
+        self.high = 2 ** (settings.bits - settings.symmetric) - 1
+        self.low = -self.high if settings.symmetric else 0
+        self.codes = torch.empty(w.T.shape, dtype=w.dtype, device=w.device)
+        self.rows = self.codes.unbind()
 
     def round(self, j: int, left: Float[Tensor, "left rows"]) -> Float[Tensor, " rows"]:
         """ŵ_j; fits a group's grid when its first column comes up."""
@@ -184,11 +191,10 @@ class _Groups:
         elif j % group == 0:
             fresh = self.settings.fit(left[:group].T, self.importance[j : j + group])
             self.grids.append(fresh)
-        grid = self.grids[-1]
-        s, z = grid.scale[:, place], grid.zero[:, place]
-        q = left[0].div(s).round_().add_(z).clamp_(grid.low, grid.high)
-        self.codes[j] = q
-        return q.sub_(z).mul_(s)
+            self.levels = _levels(fresh)
+        s, z = self.levels[place]
+        q = torch.div(left[0], s, out=self.rows[j]).round_().add_(z)
+        return q.clamp_(self.low, self.high).sub(z).mul_(s)
 
     @property
     def grid(self) -> Grid:
@@ -196,3 +202,9 @@ class _Groups:
         scale = torch.cat([grid.scale for grid in self.grids], 1)
         zero = torch.cat([grid.zero for grid in self.grids], 1)
         return Grid(scale, zero, self.grids[0].low, self.grids[0].high)
+
+
+def _levels(grid: Grid) -> list[tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]]:
+    """The step and the zero of every row, group by group, as runs of memory."""
+    scale = grid.scale.T.contiguous()
+    return list(zip(scale.unbind(), grid.zero.T.to(scale.dtype).unbind(), strict=True))

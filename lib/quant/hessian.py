@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+LEAF = 96  # below this size a triangular solve is quicker than halving
 PANELS = 4  # H is symmetric: 4 panels of columns need 10 of their 16 blocks
 
 
@@ -92,7 +93,7 @@ def _upper_gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
 def inverse_factor(
     hessian: Float[Tensor, "f f"], *, damping: float = 0.01
 ) -> Float[Tensor, "f f"]:
-    """U, upper, float64, with (H + λ I)⁻¹ = Uᵀ U and λ = damping · mean(diag H).
+    """U, upper, with (H + λ I)⁻¹ = Uᵀ U and λ = damping · mean(diag H); H's dtype.
 
     A dead feature (H_jj = 0: never active in calibration) gets H_jj = 1. Nothing
     couples to it, so its weights are rounded to nearest and push no error onto others.
@@ -100,7 +101,7 @@ def inverse_factor(
     even with its damping (fewer tokens than features make H singular: then damp it).
     """
     _check_hessian(hessian, damping)
-    damped = hessian.double().clone()
+    damped = hessian.clone()
     diagonal = damped.diagonal()
     dead = diagonal == 0
     live_mean = diagonal[~dead].mean() if (~dead).any() else diagonal.new_tensor(0.0)
@@ -113,8 +114,21 @@ def inverse_factor(
             f"{live_mean.item():.3g}, least eigenvalue of H {least:.3g}; raise damping "
             "or calibrate on more tokens than the layer has features"
         )
-    identity = torch.eye(len(damped), dtype=torch.float64, device=damped.device)
-    return torch.linalg.solve_triangular(lower.flip(0, 1), identity, upper=True)
+    return _inverse_of_upper(lower.flip(0, 1))
+
+
+def _inverse_of_upper(r: Float[Tensor, "f f"]) -> Float[Tensor, "f f"]:
+    """R⁻¹ by halves: [A B; 0 C]⁻¹ = [A⁻¹, −A⁻¹ B C⁻¹; 0, C⁻¹]; f³/3 products."""
+    if len(r) <= LEAF:
+        identity = torch.eye(len(r), dtype=r.dtype, device=r.device)
+        return torch.linalg.solve_triangular(r, identity, upper=True)
+    half, inverse = len(r) // 2, torch.zeros_like(r)
+    inverse[:half, :half] = _inverse_of_upper(r[:half, :half])
+    inverse[half:, half:] = _inverse_of_upper(r[half:, half:])
+    inverse[:half, half:] = -inverse[:half, :half] @ (
+        r[:half, half:] @ inverse[half:, half:]
+    )
+    return inverse
 
 
 def _check_hessian(hessian: Tensor, damping: float) -> None:
