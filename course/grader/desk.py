@@ -9,6 +9,7 @@ Read in order: `main`, `sit`.
 
 import os
 import pickle
+import resource
 import sys
 import traceback
 from dataclasses import replace
@@ -39,6 +40,8 @@ def main() -> None:
         box = Box(homework.withheld, homework.limits, boxed=homework.boxed)
     except NoBox as why:
         return reply(str(why))
+    # A test's own work on a student's values; the box is started, and has its own limit
+    resource.setrlimit(resource.RLIMIT_DATA, (2 * homework.limits.memory,) * 2)
     with box:
         reply("")
         while True:

@@ -17,7 +17,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat import NotebookNode, v4
 from nbformat.v4 import new_markdown_cell
 from nbgrader import utils
@@ -48,7 +47,6 @@ class Gradebook:
         self.database = Database(course.db_url + waiting, course.course_id)
         self.lateness = AssignLatePenalties(config=config)
         self.lateness.init_plugin()
-        self.sanitizer = SanitizeHTML(config=config)
 
     def __enter__(self) -> "Gradebook":
         self.held = self.lock.open("w")
@@ -120,17 +118,6 @@ class Gradebook:
                 comment.auto_comment = "No response." if silent else None
         self.punish_lateness(notebook)
         database.db.commit()
-
-    def harmless(self, nb: NotebookNode) -> NotebookNode:
-        """The notebook, with no script in what a student wrote for people to read.
-
-        The formgrader renders Markdown as it is, in the instructor's own page.
-        """
-        for cell in nb.cells:
-            theirs = cell.metadata.get("theirs") or utils.is_solution(cell)
-            if cell.cell_type == "markdown" and theirs:
-                cell.source = self.sanitizer.sanitize_html_tags(cell.source)
-        return nb
 
     def punish_lateness(self, notebook: SubmittedNotebook) -> None:
         """Ask the course's own LateSubmissionPlugin, as nbgrader's autograde does."""

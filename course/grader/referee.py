@@ -9,7 +9,7 @@ In the tests' namespace a student's function is a `StandIn`: a call sends plain 
 and gets plain bytes. So a test sees numbers and tensors that are really numbers and
 tensors, and nothing of the student's runs beside it.
 
-Read in order: `grade`, `Session`, `StandIn`, `judge`.
+Read in order: `grade`, `Session`, `Clock`, `StandIn`, `judge`.
 """
 
 import ast
@@ -21,6 +21,8 @@ import io
 import math
 import numbers
 import re
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -41,6 +43,10 @@ REVIVALS = (
     2  # times a submission that hit a limit is started again, for its other cells
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")  # ESC would colour a log
+
+
+class TooLong(BaseException):
+    """A test's own work came to no end; no test may catch it as an Exception."""
 
 
 class StudentError(Exception):
@@ -81,7 +87,7 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
                 for name in functions(original.source):
                     tests[name] = StandIn(name, session)
             elif original is not None or not cell.metadata.get("theirs"):
-                run_ours(cell.source, tests)
+                run_ours(cell.source, tests, session.clock)
     for number, cell in enumerate(
         cell for cell in intake.notebook.cells if cell.cell_type == "code"
     ):
@@ -90,9 +96,10 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
     return verdict
 
 
-def run_ours(source: str, namespace: dict[str, Any]) -> None:
+def run_ours(source: str, namespace: dict[str, Any], clock: "Clock") -> None:
     """Run a cell of ours that is no test; it may fail on what a student wrote."""
-    with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
+    said = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.suppress(Exception, TooLong), said, clock:
         exec(compile(source, "<ours>", "exec"), namespace)
 
 
@@ -106,6 +113,7 @@ class Session:
         self.printed: list[str] = []  # by the functions, while a test calls them
         self.room = MAX_TEXT  # for more of it
         self.space = MAX_SHOWN
+        self.clock = Clock(box.limits.test_s)
 
     def run(self, source: str) -> list[NotebookNode]:
         """Run a student's cell; its outputs, each checked."""
@@ -120,11 +128,12 @@ class Session:
 
     def call(self, name: str, args: tuple, kwargs: dict) -> Any:
         """Call a student's function; its value, or its exception raised here."""
-        try:
-            answer = self.cell.call(name, *args, **kwargs)
-        except Stopped as stop:
-            self.revive(str(stop))
-            raise StudentError(f"{name} was stopped: {stop}") from None
+        with self.clock.paused():
+            try:
+                answer = self.cell.call(name, *args, **kwargs)
+            except Stopped as stop:
+                self.revive(str(stop))
+                raise StudentError(f"{name} was stopped: {stop}") from None
         match answer:
             case (str("value"), value, str(printed)):
                 self.show(printed)
@@ -136,7 +145,8 @@ class Session:
             ):
                 self.show(printed)
                 raise their_error(name, kind, why, lines)
-        self.revive("it sent what no function returns")
+        with self.clock.paused():
+            self.revive("it sent what no function returns")
         raise StudentError(f"{name} sent what no function returns")
 
     def show(self, printed: str) -> None:
@@ -164,6 +174,41 @@ class Session:
     def close(self) -> None:
         """Let the inmate go."""
         self.cell.close()
+
+
+class Clock:
+    """Bounds a test's own work, which a student's value may make endless.
+
+    A `with` of it raises TooLong in the main thread after `seconds`; while it is
+    `paused`, a student's function runs, whose time the box counts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGALRM, self.ring)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self.before)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop it for the length of a `with`."""
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, left)
+
+    def ring(self, *_: object) -> None:
+        """End the test, whatever it was about to catch."""
+        raise TooLong(
+            f"this test worked for {self.seconds:g} s on what your functions gave it: "
+            "is one of their values far too large?"
+        )
 
 
 class StandIn:
@@ -214,11 +259,17 @@ def judge(
     body, last = split(test.source)
     outputs = []
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with (
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            session.clock,
+        ):
             exec(body, namespace)
             credit = eval(last, namespace) if last else None
         outputs = result(credit, points)
-    except Exception as error:
+    except (Exception, TooLong) as error:
+        if isinstance(error, TooLong):
+            session.limits.append(str(error))
         outputs = [error_output(type(error).__name__, message(error))]
     text = clean("".join(session.printed) + said.getvalue())
     return [*([new_output("stream", text=text)] if text else []), *outputs]

@@ -25,6 +25,7 @@ class Limits:
 
     call_s: float = 30.0  # of wall time, for one call of one function
     total_s: float = 240.0  # of wall time, for the whole submission
+    test_s: float = 45.0  # of wall time, for a test's own work on what came back
     memory: int = 4 << 30  # bytes, resident or asked for
     files: int = 256 << 20  # bytes written to its private folder
     processes: int = 32  # processes and threads

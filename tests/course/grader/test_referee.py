@@ -1,0 +1,275 @@
+"""The referee: what decides points, what a student's value can and cannot do to it."""
+
+import base64
+import copy
+import math
+import time
+from dataclasses import replace
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.utils import determine_grade
+
+from course.grader import referee
+from course.grader.box import Cell, Stopped
+from course.grader.intake import parse, rebuild
+from course.grader.referee import Clock, TooLong
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
+ROLES = {
+    "ours": {"grade": False, "solution": False, "locked": True},
+    "answer": {"grade": False, "solution": True, "locked": False},
+    "test": {"grade": True, "solution": False, "locked": True, "points": 2.0},
+}
+
+
+def cell(role, name, source):
+    meta = {"grade_id": name, "schema_version": 3, "task": False} | ROLES[role]
+    return new_code_cell(source, metadata={"nbgrader": meta})
+
+
+def graded(box, answer, *tests, ours="import math", limits=None):
+    """The cells by name, and the verdict, of a notebook with one function `f`."""
+    release = new_notebook(
+        cells=[
+            cell("ours", "imports", ours),
+            cell("answer", "f", "def f(x): ..."),
+            *(cell("test", f"test_{n}", source) for n, source in enumerate(tests)),
+        ]
+    )
+    theirs = copy.deepcopy(release)
+    theirs.cells[1].source = answer
+    taken = rebuild(release, parse(nbformat.writes(theirs).encode()))
+    kept = box.limits
+    box.limits = limits or kept
+    try:
+        verdict = referee.grade(release, taken, box)
+    finally:
+        box.limits = kept
+    return {c.metadata.nbgrader.grade_id: c for c in verdict.notebook.cells}, verdict
+
+
+def points(cells):
+    """What nbgrader reads off each test cell, in their order."""
+    return [determine_grade(c)[0] for name, c in cells.items() if "test" in name]
+
+
+def said(cell):
+    return "\n".join(o.get("evalue", o.get("text", "")) for o in cell.outputs)
+
+
+# ------------------------------------------------------------------ points
+
+
+def test_passed_is_all_failed_is_nothing_a_number_last_is_a_share(box):
+    cells, verdict = graded(
+        box,
+        "def f(x): return 2 * x",
+        "assert f(2) == 4",
+        "assert f(2) == 5, f'twice 2 is 5, not {f(2)}'",
+        "f(0.25)",
+    )
+    assert points(cells) == [2.0, 0.0, 0.5]
+    assert said(cells["test_1"]) == "twice 2 is 5, not 4"
+    assert (verdict.state, verdict.limits) == ("graded", [])
+
+
+@pytest.mark.parametrize(
+    ("credit", "due"),
+    [
+        (None, 2),
+        ("a word", 2),
+        (True, 2),
+        (False, 0),
+        (1, 1),
+        (0.5, 0.5),
+        (-3, 0),
+        (1e9, 2),
+        (torch.tensor(1.5), 1.5),
+        (np.float32(1.5), 1.5),
+        (math.nan, 0),
+        (math.inf, 0),
+        (torch.tensor(math.nan), 0),
+    ],
+)
+def test_partial_credit_is_from_nothing_to_all(credit, due):
+    test = cell("test", "t", "")
+    test.outputs = referee.result(credit, 2.0)
+    assert determine_grade(test)[0] == due
+
+
+@given(st.floats() | st.integers() | st.booleans() | st.none() | st.text())
+def test_no_value_gives_more_than_there_is_or_less_than_nothing(credit):
+    test = cell("test", "t", "")
+    test.outputs = referee.result(credit, 2.0)
+    assert 0 <= determine_grade(test)[0] <= 2
+
+
+# ------------------------------------------------------------------ errors of theirs
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("raise ValueError('bits=9')", "ValueError"),
+        ("raise KeyError('x')", "KeyError"),
+        ("import torch; torch.ones(2) @ torch.ones(3)", "RuntimeError"),
+        ("return undefined", "NameError"),
+    ],
+)
+def test_a_test_can_expect_an_exception(box, answer, expected):
+    test = f"try:\n    f(1)\nexcept {expected}:\n    pass\nelse:\n    assert False"
+    cells, _ = graded(box, f"def f(x):\n    {answer}", test)
+    assert points(cells) == [2.0]
+
+
+def test_an_error_is_told_with_the_student_s_own_line(box):
+    cells, _ = graded(box, "def f(x):\n    y = x\n    return y / 0", "f(1)")
+    assert points(cells) == [0.0]
+    assert "division by zero" in said(cells["test_0"])
+    assert "cell line 3, in f" in said(cells["test_0"])
+
+
+def test_what_is_not_written_yet_says_so(box):
+    cells, _ = graded(box, "def f(x):\n    raise NotImplementedError()", "f(1)")
+    assert said(cells["test_0"]).startswith("not written yet")
+
+
+def test_an_exception_cannot_end_the_tests_own_loop(box):
+    loop = "for _ in range(3):\n    next(iter([1])), f(1)\nassert False"
+    cells, _ = graded(box, "def f(x): raise StopIteration", loop)
+    assert points(cells) == [0.0]
+    assert "StopIteration" in said(cells["test_0"])
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "TooLong"])
+def test_no_exception_of_theirs_is_more_than_an_exception_here(kind):
+    error = referee.their_error("f", kind, "why", [])
+    assert type(error) is referee.StudentError
+
+
+@given(st.text(), st.text(), st.lists(st.text() | st.integers()))
+def test_any_claim_of_an_exception_becomes_one(kind, why, lines):
+    assert isinstance(referee.their_error("f", kind, why, lines), Exception)
+
+
+# ------------------------------------------------------------------ limits
+
+
+@pytest.fixture
+def brief(box):
+    return replace(box.limits, test_s=0.5, call_s=2)
+
+
+def test_a_test_s_own_endless_work_ends_and_the_next_test_runs(box, brief):
+    cells, verdict = graded(
+        box,
+        "def f(x): return 10 ** 12",
+        "n = f(1)\ntry:\n    while n:\n        n -= 1\nexcept Exception:\n    pass",
+        "assert f(1)",
+        limits=brief,
+    )
+    assert points(cells) == [0.0, 2.0]
+    assert "0.5 s on what your functions gave it" in said(cells["test_0"])
+    assert verdict.state == "stopped"
+
+
+def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
+    cells, verdict = graded(
+        box,
+        "import time\ndef f(x):\n    time.sleep(0.3)\n    return x",
+        "assert sum(f(1) for _ in range(4)) == 4",
+        limits=brief,
+    )
+    assert points(cells) == [2.0]
+    assert verdict.state == "graded"
+
+
+def test_our_own_cell_ends_too(box, brief):
+    start = time.monotonic()
+    cells, _ = graded(
+        box,
+        "def f(x): return x",
+        "assert f(1) == 1",
+        ours="import os\nwhile 'FREE' not in os.environ and __name__ == 'tests': pass",
+        limits=brief,
+    )
+    assert points(cells) == [2.0]
+    assert time.monotonic() - start < 20
+
+
+def test_after_a_limit_the_other_exercises_still_count(box, brief):
+    hang = "def f(x):\n    while x == 1: pass\n    return x"
+    cells, verdict = graded(box, hang, "f(1)", "assert f(2) == 2", limits=brief)
+    assert points(cells) == [0.0, 2.0]
+    assert verdict.limits == ["one call took more than 2 s"]
+
+
+def test_the_clock_stops_while_it_is_paused_and_goes_on():
+    clock = Clock(0.2)
+    with clock, clock.paused():
+        time.sleep(0.3)
+    with pytest.raises(TooLong), clock:
+        with clock.paused():
+            time.sleep(0.1)
+        time.sleep(1)
+    with clock.paused():  # outside of a test, nothing starts
+        pass
+    time.sleep(0.3)
+
+
+# ------------------------------------------------------------------ what theirs showed
+
+
+def test_text_and_real_pictures_are_kept():
+    data = {"text/plain": "a", "text/latex": "$x$", "image/png": PNG}
+    (output,) = referee.checked([{"output_type": "display_data", "data": data}])
+    assert output.data == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text/html": "<script>1</script>"},
+        {"image/svg+xml": "<svg onload=1>"},
+        {"application/javascript": "1"},
+        {"image/png": base64.b64encode(b"<script>").decode()},
+        {"image/png": '"><script>1</script>'},
+        {"text/plain": ["a", "list"]},
+    ],
+)
+def test_nothing_that_could_run_is_kept(data):
+    assert referee.checked([{"output_type": "display_data", "data": data}]) == []
+
+
+@pytest.mark.parametrize(
+    "claim", [None, 3, [3], [{}], [{"output_type": "stream", "text": 3}]]
+)
+def test_what_no_cell_shows_stops_the_submission(claim):
+    with pytest.raises(Stopped):
+        referee.checked(claim)
+
+
+@given(st.text())
+def test_shown_text_can_be_stored_and_has_no_control_characters(text):
+    shown = referee.clean(text + "\x1b[31m\ud800")
+    assert shown.encode()
+    assert not set(shown) & {*map(chr, range(32)), "\x7f"} - {"\t", "\n", "\r"}
+
+
+def test_printing_in_a_function_is_shown_below_the_test(box):
+    cells, _ = graded(box, "def f(x):\n    print('seen', x)\n    return x", "f(7)")
+    assert said(cells["test_0"]).startswith("seen 7")
+
+
+def test_a_reply_of_no_known_shape_costs_the_call_only(box, monkeypatch):
+    sent = iter([("value",), ("value", 5, "")])
+    monkeypatch.setattr(Cell, "call", lambda *_, **__: next(sent))
+    cells, verdict = graded(box, "def f(x): return x", "f(1)", "assert f(1) == 5")
+    assert points(cells) == [0.0, 2.0]
+    assert verdict.limits == ["it sent what no function returns"]
