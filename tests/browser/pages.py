@@ -145,3 +145,38 @@ class Formgrader:
         row = self.frame.locator("tbody tr", has_text=student).first
         row.wait_for(timeout=STARTS)
         return " ".join(row.inner_text().split())
+
+
+class Grading:
+    """One submission on the formgrader's page, where a person reads and marks."""
+
+    def __init__(self, lab: Lab, submission: str):
+        self.page = lab.page
+        address = f"{lab.base}/formgrader/submissions/{submission}/?index=0"
+        self.page.goto(f"{address}&{lab.token}")
+        self.page.locator("input.score").first.wait_for(timeout=STARTS)
+        self.page.wait_for_function("typeof formgrader != 'undefined'")
+        self.page.wait_for_load_state("networkidle")
+
+    def words(self) -> str:
+        """All that the page shows."""
+        return self.page.locator("body").inner_text()
+
+    def mark(self, grade_id: str, points: float) -> None:
+        """Give points by hand, and wait until they are kept."""
+        self._fill(f"input.score[id='{grade_id}']", str(points), "grade")
+
+    def comment(self, grade_id: str, words: str) -> None:
+        """Write a comment, and wait until it is kept."""
+        self._fill(f"textarea[id='{grade_id}-comment']", words, "comment")
+
+    def _fill(self, selector: str, text: str, kept: str) -> None:
+        field = self.page.locator(selector)
+        with self.page.expect_response(
+            lambda response: (
+                response.request.method == "PUT" and f"/api/{kept}/" in response.url
+            )
+        ) as saved:
+            field.fill(text)
+            field.blur()
+        assert saved.value.ok, saved.value.status_text

@@ -46,7 +46,7 @@ LIMITS = Limits(call_s=4, total_s=60, memory=1 << 30, files=16 << 20, processes=
 ENDS = re.compile(
     r"Here:\s(graded|rejected|stopped|any),\s([\d.]+)(\sbeside\shonest\sanswers)?\."
 )
-ALL_BY_MACHINE = 11.0  # of hw_formats' 13 points, 1 is for a person to give
+ALL_BY_MACHINE = 11.0  # of hw_formats' 12 points, 1 is for a person to give
 
 
 def attacks():
