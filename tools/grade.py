@@ -30,6 +30,7 @@ def main() -> None:
     arguments = parse()
     sys.path.insert(0, str(ROOT))
     os.environ |= homework.activated()  # nbgrader calls alembic by name
+    from nbgrader.api import InvalidEntry
     from sqlalchemy.exc import OperationalError
 
     from course.grader.gradebook import Busy
@@ -38,10 +39,12 @@ def main() -> None:
     verbs = {"grade": grade, "feedback": feedback, "collect": collect, "demo": demo}
     try:
         sys.exit(verbs[arguments.verb](arguments))
+    except (OperationalError, InvalidEntry) as error:  # nbgrader wraps some of them
+        cause = error if isinstance(error, OperationalError) else error.__context__
+        why = getattr(cause, "orig", error)
+        sys.exit(f"The gradebook can't be written ({why}). {AGAIN}")
     except (NoBox, Busy, ValueError) as why:
         sys.exit(str(why))
-    except OperationalError as error:
-        sys.exit(f"The gradebook can't be written ({error.orig}). {AGAIN}")
     except OSError as error:
         sys.exit(f"{error}. {AGAIN}")
     except KeyboardInterrupt:

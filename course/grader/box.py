@@ -329,7 +329,7 @@ class Watch:
                 if grown(family) > limit:
                     self.reason = f"it used more than {limit / 2**30:.3g} GB of memory"
                     with contextlib.suppress(OSError):
-                        self.cell.leash.shutdown(socket.SHUT_RDWR)
+                        self.cell.leash.shutdown(socket.SHUT_WR)  # `close` still reads
                     return
 
 

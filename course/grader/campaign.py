@@ -14,6 +14,7 @@ Read in order: `grade_class`, `submissions`, `spread`.
 import contextlib
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,10 @@ def grade_class(
         for homework in homeworks
         for folder in submitted(root, homework.name, students)
     ]
-    bar = tqdm(total=len(folders), desc="grading", unit="hw", disable=not folders)
-    with Gradebook(config, root) as book, bar:
+    with (
+        Gradebook(config, root) as book,
+        tqdm(total=len(folders), desc="grading", unit="hw", disable=not folders) as bar,
+    ):
 
         def done(row: Row) -> None:
             rows.append(row)
@@ -202,11 +205,15 @@ def connected(cluster: str | None, workers: int | None) -> Iterator:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if cluster is None:
-            local = LocalCluster(
-                n_workers=workers or os.cpu_count(),
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",  # nothing to clash with
-                silence_logs=logging.CRITICAL,
-            )
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as workers inherit
+            try:
+                local = LocalCluster(
+                    n_workers=workers or os.cpu_count(),
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",  # nothing to clash with
+                    silence_logs=logging.CRITICAL,
+                )
+            finally:
+                signal.signal(signal.SIGINT, before)
             cluster = stack.enter_context(local)
         yield stack.enter_context(Client(cluster))

@@ -7,6 +7,7 @@ Started by worker.py, which it trusts; it ends when the worker hangs up.
 Read in order: `main`, `sit`.
 """
 
+import contextlib
 import os
 import pickle
 import resource
@@ -49,7 +50,8 @@ def main() -> None:
                 submission = pickle.load(requests)
             except EOFError:
                 return None
-            reply(sit(homework, submission, box))
+            with contextlib.suppress(BrokenPipeError):  # the worker was killed
+                reply(sit(homework, submission, box))
 
 
 def sit(homework: Homework, submission: Submission, box: Box) -> Graded:

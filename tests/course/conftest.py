@@ -63,10 +63,10 @@ class Course:
         nbformat.write(homework(), checkout / "solutions" / NAME / f"{NAME}.ipynb")
         assert self.run("tools/homework.py", "start").returncode == 0
 
-    def start(self, *arguments, environment=None, **options):
+    def start(self, *arguments, environment=None, cwd=None, **options):
         return subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=self.root,
+            cwd=cwd or self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

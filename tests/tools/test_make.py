@@ -13,7 +13,7 @@ VERBS = {"lab", "test", "release", "submit", "grade", "instructor", "notebooks",
 
 
 def make(*arguments, **variables):
-    # `make test VENV=...` hands its settings down to what it runs, these tests included.
+    # `make test VENV=...` hands its settings down to what it runs, these tests too.
     kept = {
         key: value
         for key, value in os.environ.items()
