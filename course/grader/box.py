@@ -52,13 +52,17 @@ class Stopped(Exception):  # noqa: N818
 
 
 def command(
-    withheld: tuple[str, ...], control: int, limits: Limits, boxed: bool = True
+    withheld: tuple[str, ...],
+    control: int,
+    limits: Limits,
+    boxed: bool = True,
+    warm: tuple[str, ...] = (),
 ) -> list[str]:
     """The bubblewrap command line that starts the zygote; bare where not `boxed`."""
     settings = {
         "root": str(ROOT),
         "control": control,
-        "modules": [*WARM, "course.grader.wire"],
+        "modules": [*WARM, "course.grader.wire", *warm],
         "limits": {
             "boxed": boxed,
             "scratch": SCRATCH if boxed else tempfile.gettempdir(),
@@ -157,6 +161,7 @@ def variables() -> Iterator[str]:
 class Box:
     """A warm zygote; `cell()` gives a submission its inmate. Close it when done.
 
+    `warm` names modules that it imports once for all, beside torch and IPython.
     Not `boxed`, it is a plain process of the grader's own: for students one trusts.
     """
 
@@ -166,13 +171,14 @@ class Box:
         limits: Limits | None = None,
         *,
         boxed: bool = True,
+        warm: tuple[str, ...] = (),
     ) -> None:
         self.limits = limits or Limits()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as until_ready, theirs:
             until_ready.callback(ours.close)
             self.process = subprocess.Popen(
-                command(tuple(withheld), theirs.fileno(), self.limits, boxed),
+                command(tuple(withheld), theirs.fileno(), self.limits, boxed, warm),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
