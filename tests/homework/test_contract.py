@@ -67,8 +67,9 @@ def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
     assert tests
     for cell in tests:
         assert cell.metadata.nbgrader.locked, cell.id
-        visible, rest = cell.source.split(HIDDEN[0])
-        hidden, _ = rest.split(HIDDEN[1])
+        before, rest = cell.source.split(HIDDEN[0])
+        hidden, after = rest.split(HIDDEN[1])
+        visible = before + after
         assert f'own_work("{name}", ' in visible, cell.id
         asserts = [n for n in ast.walk(ast.parse(visible)) if isinstance(n, ast.Assert)]
         assert asserts and all(n.msg for n in asserts), f"{cell.id} has mute asserts"
