@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed import Client
 
 CLASS = [f"s{number:02}" for number in range(8)]
 PATIENT = "import time; time.sleep(0.4); return {}"
@@ -99,6 +100,26 @@ def test_the_client_killed_in_mid_run_leaves_no_process_and_no_wrong_grade(class
     check(class_)
     for student, when in early.items():
         assert class_.path(student, "autograded").stat().st_mtime_ns == when
+
+
+def test_no_other_program_gives_the_workers_work(class_):
+    client = class_.start("tools/grade.py", "--workers", "1")
+    wait_until(lambda: sealed(class_), "a first grade")
+    family = [psutil.Process(client.pid)]
+    family += family[0].children(recursive=True)
+    doors = {
+        door.laddr.port
+        for process in family
+        for door in process.net_connections("tcp")
+        if door.status == psutil.CONN_LISTEN
+    }
+    assert doors, "there is a scheduler to knock at"
+    for port in doors:
+        with pytest.raises(OSError):  # refused, or closed
+            Client(f"tcp://127.0.0.1:{port}", timeout=1)
+    _, err = client.communicate(timeout=600)
+    assert client.returncode == 0, err
+    check(class_)
 
 
 def test_a_full_disk_is_told_and_a_second_run_mends_it(class_):
