@@ -18,7 +18,7 @@ from pathlib import Path
 
 COURSE = Path(__file__).parents[2] / "course"
 sys.path.insert(0, str(COURSE.parent))
-AT_THE_DESK = 2  # submissions of the class that are held against Validate
+AT_THE_DESK = 1  # mutant of the class that is held against Validate
 Losses = dict[str, list[str]]  # {student: grade_ids of the tests that failed}
 
 

@@ -35,10 +35,10 @@ def there_and_back(value, stub=None, callables=None):
 
 
 def same(a, b):
-    """Equal in type, value and bits: NaN is NaN, −0 is −0."""
+    """Equal in type and value: NaN is NaN, whatever its sign; −0 is −0."""
     if isinstance(a, float):
-        bits = math.copysign(1, a) == math.copysign(1, b)
-        return type(a) is type(b) and (a == b or (a != a and b != b)) and bits
+        signs = math.copysign(1, a) == math.copysign(1, b)
+        return type(a) is type(b) and (a != a and b != b or a == b and signs)
     if isinstance(a, list | tuple):
         pairs = zip(a, b, strict=False)
         alike = type(a) is type(b) and len(a) == len(b)
