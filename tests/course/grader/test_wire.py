@@ -38,7 +38,7 @@ def same(a, b):
     """Equal in type and value: NaN is NaN, whatever its sign; −0 is −0."""
     if isinstance(a, float):
         signs = math.copysign(1, a) == math.copysign(1, b)
-        return type(a) is type(b) and (a != a and b != b or a == b and signs)
+        return type(a) is type(b) and ((a != a and b != b) or (a == b and signs))
     if isinstance(a, list | tuple):
         pairs = zip(a, b, strict=False)
         alike = type(a) is type(b) and len(a) == len(b)
