@@ -4,9 +4,10 @@
     python -m course.grader.bench class [--homework hw_linear] [--submissions 1000]
 
 `stock` grades a class with ours, and every tenth of it with `nbgrader autograde` first;
-it prints both wall times a submission, and fails where an honest one's grade differs. `class` grades a
-synthetic class (mostly right and half right, some torn or quitting) and prints
-submissions a minute, the grader's peak memory, and how many ended in each state.
+it prints both wall times a submission, and fails where an honest one's grade differs.
+`class` grades a synthetic class (mostly right and half right, some torn or quitting)
+and prints submissions a minute, the grader's peak memory, and how many ended in each
+state.
 
 Read in order: `course_of`, `stock`, `class_`.
 """
