@@ -157,14 +157,15 @@ class Inmate:
             while True:
                 request = self.channel.receive(self.stand_in)
                 if request[0] == "run":
-                    self.channel.send(self.run(request[1]))
+                    self.channel.send(self.run(*request[1:]))
                 else:
                     self.answer(*request[1:])
 
-    def run(self, source: str) -> list[dict[str, Any]]:
-        """Run one cell; what it showed, as plain output nodes."""
+    def run(self, source: str, pictures: bool) -> list[dict[str, Any]]:
+        """Run one cell; what it showed, as plain output nodes, drawn or not."""
         from IPython.utils.capture import capture_output
 
+        self.shell.display_formatter.formatters["image/png"].enabled = pictures
         self.shell.displayhook.results.clear()
         with capture_output() as seen:
             result = self.shell.run_cell(source, store_history=True)  # heeds a last ";"
