@@ -1,11 +1,13 @@
 """Whatever is killed, full or locked: run it again, and every grade is right, once."""
 
 import fcntl
+import json
 import os
 import re
 import resource
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -100,6 +102,31 @@ def test_the_client_killed_in_mid_run_leaves_no_process_and_no_wrong_grade(class
     check(class_)
     for student, when in early.items():
         assert class_.path(student, "autograded").stat().st_mtime_ns == when
+
+
+@pytest.fixture
+def cluster(course, tmp_path):
+    """A scheduler and one worker, started as course/README.md says; its address."""
+    address = tmp_path / "scheduler.json"
+    dask = (sys.executable, "-m", "dask")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    where = {"cwd": course.root, "start_new_session": True}
+    scheduler = ("scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+    worker = ("worker", "--nworkers", "1", "--nthreads", "1", "--no-dashboard")
+    file = ("--scheduler-file", str(address))
+    running = [subprocess.Popen(dask + scheduler + file, **where, **quiet)]
+    wait_until(address.exists, "the scheduler's address", 60)
+    running.append(subprocess.Popen(dask + worker + file, **where, **quiet))
+    yield json.loads(address.read_text())["address"]
+    for process in running:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def test_a_cluster_grades_as_this_machine_does(class_, cluster):
+    done = class_.grade("--cluster", cluster)
+    assert done.returncode == 0, done.stdout
+    check(class_)
 
 
 def test_no_other_program_gives_the_workers_work(class_):
