@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lib.models.walk import linear_layers
 from lib.quant.int8 import (
     EXACT_TERMS,
     Int8Linear,
@@ -157,6 +158,15 @@ def test_bitsandbytes_gives_the_same_codes_constants_and_product():
     )
     mine = rescale(out, x_constants, w_constants)
     assert torch.allclose(mine, theirs * SLIP, rtol=1e-6, atol=0)
+
+
+def test_bitsandbytes_gives_smollm2_the_same_codes_and_constants(smollm2):
+    functional = pytest.importorskip("bitsandbytes").functional
+    for name, layer in linear_layers(smollm2[0]).items():
+        if name.split(".")[2] == "12":
+            codes, constants, _ = functional.int8_vectorwise_quant(layer.weight)
+            mine = quantize_rows(layer.weight)
+            assert torch.equal(mine[0], codes) and torch.equal(mine[1], constants), name
 
 
 def test_bitsandbytes_mixed_product_agrees():

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from lib.models.walk import linear_layers
 from lib.quant.double import (
     dequantize_constants,
     dynamic_levels,
@@ -208,6 +209,14 @@ def test_a_million_weights_with_nested_statistics_equal_bitsandbytes(reference):
     w = normal((1024, 1024), seed=5) * torch.logspace(-3, 2, 1024)[:, None]
     for kind in ("nf4", "fp4"):
         assert_same(w, kind, 64, True, reference)
+
+
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_a_real_block_of_smollm2_equals_bitsandbytes(kind, smollm2, reference):
+    for name, layer in linear_layers(smollm2[0]).items():
+        if name.split(".")[2] == "12":
+            for double in (False, True):
+                assert_same(layer.weight, kind, 64, double, reference)
 
 
 def assert_same(w, kind, block, double, reference):
