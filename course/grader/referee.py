@@ -13,14 +13,11 @@ Read in order: `grade`, `Session`, `Clock`, `StandIn`, `judge`.
 """
 
 import ast
-import base64
-import binascii
 import builtins
 import contextlib
 import io
 import math
 import numbers
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -33,17 +30,11 @@ from nbformat.v4 import new_output
 
 from course.grader.box import Box, Cell, Stopped
 from course.grader.intake import Intake, functions, grade_id, is_answer
+from course.grader.outputs import MAX_LINES, MAX_TEXT, checked, clean, error_output
 
-MAX_TEXT = 100_000  # characters of an output
-MAX_PICTURE = 1_500_000  # characters of base64
-MAX_OUTPUTS = 20  # of one cell
-MAX_LINES = 12  # of a traceback
 MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells
 TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
-REVIVALS = (
-    2  # times a submission that hit a limit is started again, for its other cells
-)
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")  # ESC would colour a log
+REVIVALS = 2  # times a submission that hit a limit is started again
 
 
 class TooLong(BaseException):
@@ -310,61 +301,3 @@ def message(error: Exception) -> str:
     if isinstance(error, NotImplementedError) and not str(error):
         text = "not written yet"
     return clean("\n".join([text, *getattr(error, "__notes__", [])]))
-
-
-# ------------------------------------------------------------------ what theirs showed
-
-
-def checked(claimed: Any) -> list[NotebookNode]:
-    """The outputs that a cell in the box claims, rebuilt from their plain parts.
-
-    Text and pictures only: no HTML, no script, no SVG. Raises `Stopped` for a shape
-    that our own inmate never sends.
-    """
-    outputs = []
-    for output in claimed[:MAX_OUTPUTS] if isinstance(claimed, list) else [None]:
-        match output:
-            case {"output_type": str("stream"), "text": str(text)}:
-                outputs.append(new_output("stream", text=clean(text)))
-            case {"output_type": str("display_data"), "data": dict(data)}:
-                if kept := kept_data(data):
-                    outputs.append(new_output("display_data", kept))
-            case {
-                "output_type": str("error"),
-                "ename": str(kind),
-                "evalue": str(why),
-                "traceback": list(lines),
-            }:
-                lines = [x for x in lines[:MAX_LINES] if isinstance(x, str)]
-                outputs.append(error_output(kind, why, lines))
-            case _:
-                raise Stopped("it sent what no cell shows")
-    return outputs
-
-
-def kept_data(data: dict) -> dict[str, str]:
-    """Plain text, TeX, and PNG pictures that really are PNG."""
-    kept = {}
-    for kind in ("text/plain", "text/latex"):
-        if isinstance(data.get(kind), str):
-            kept[kind] = clean(data[kind])
-    picture = data.get("image/png")
-    if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
-        with contextlib.suppress(binascii.Error, ValueError):
-            content = base64.b64decode(picture, validate=True)
-            if content.startswith(b"\x89PNG\r\n\x1a\n"):
-                kept["image/png"] = base64.b64encode(content).decode()
-    return kept
-
-
-def error_output(kind: str, why: str, lines: list[str] | None = None) -> NotebookNode:
-    """An error that says why, in words; `lines` are the student's own."""
-    kind, why = clean(kind)[:100], clean(why)
-    trace = [clean(line) for line in lines or []] or [f"{kind}: {why}"]
-    return new_output("error", ename=kind, evalue=why, traceback=trace)
-
-
-def clean(text: str) -> str:
-    """`text` without control characters, lone surrogates, or more than can be read."""
-    text = CONTROL.sub("", text.encode("utf-8", "replace").decode())
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n… (cut)"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 GRADER = Path(__file__).resolve().parent
 ROOT = GRADER.parents[1]
-JUDGES = ("wire", "inmate", "seccomp", "box", "intake", "referee", "desk")
+JUDGES = ("wire", "inmate", "seccomp", "box", "intake", "referee", "outputs", "desk")
 STATES = ("graded", "rejected", "stopped")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
-from course.grader import referee
+from course.grader import outputs, referee
 from course.grader.box import Cell, Stopped
 from course.grader.intake import parse, rebuild
 from course.grader.referee import Clock, TooLong
@@ -228,7 +228,7 @@ def test_the_clock_stops_while_it_is_paused_and_goes_on():
 
 def test_text_and_real_pictures_are_kept():
     data = {"text/plain": "a", "text/latex": "$x$", "image/png": PNG}
-    (output,) = referee.checked([{"output_type": "display_data", "data": data}])
+    (output,) = outputs.checked([{"output_type": "display_data", "data": data}])
     assert output.data == data
 
 
@@ -244,7 +244,7 @@ def test_text_and_real_pictures_are_kept():
     ],
 )
 def test_nothing_that_could_run_is_kept(data):
-    assert referee.checked([{"output_type": "display_data", "data": data}]) == []
+    assert outputs.checked([{"output_type": "display_data", "data": data}]) == []
 
 
 @pytest.mark.parametrize(
@@ -252,12 +252,12 @@ def test_nothing_that_could_run_is_kept(data):
 )
 def test_what_no_cell_shows_stops_the_submission(claim):
     with pytest.raises(Stopped):
-        referee.checked(claim)
+        outputs.checked(claim)
 
 
 @given(st.text())
 def test_shown_text_can_be_stored_and_has_no_control_characters(text):
-    shown = referee.clean(text + "\x1b[31m\ud800")
+    shown = outputs.clean(text + "\x1b[31m\ud800")
     assert shown.encode()
     assert not set(shown) & {*map(chr, range(32)), "\x7f"} - {"\t", "\n", "\r"}
 

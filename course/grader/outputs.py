@@ -1,0 +1,78 @@
+"""What a student's cells showed, rebuilt from plain parts: text, TeX and pictures.
+
+    claimed by the box ─ checked ─→ outputs of a notebook        no HTML, script or SVG
+
+Read in order: `checked`, `kept_data`, `clean`.
+"""
+
+import base64
+import binascii
+import contextlib
+import re
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from course.grader.box import Stopped
+
+MAX_TEXT = 100_000  # characters of an output
+MAX_PICTURE = 1_500_000  # characters of base64
+MAX_OUTPUTS = 20  # of one cell
+MAX_LINES = 12  # of a traceback
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")  # ESC would colour a log
+
+
+def checked(claimed: Any) -> list[NotebookNode]:
+    """The outputs that a cell in the box claims, rebuilt from their plain parts.
+
+    Text and pictures only: no HTML, no script, no SVG. Raises `Stopped` for a shape
+    that our own inmate never sends.
+    """
+    outputs = []
+    for output in claimed[:MAX_OUTPUTS] if isinstance(claimed, list) else [None]:
+        match output:
+            case {"output_type": str("stream"), "text": str(text)}:
+                outputs.append(new_output("stream", text=clean(text)))
+            case {"output_type": str("display_data"), "data": dict(data)}:
+                if kept := kept_data(data):
+                    outputs.append(new_output("display_data", kept))
+            case {
+                "output_type": str("error"),
+                "ename": str(kind),
+                "evalue": str(why),
+                "traceback": list(lines),
+            }:
+                lines = [x for x in lines[:MAX_LINES] if isinstance(x, str)]
+                outputs.append(error_output(kind, why, lines))
+            case _:
+                raise Stopped("it sent what no cell shows")
+    return outputs
+
+
+def kept_data(data: dict) -> dict[str, str]:
+    """Plain text, TeX, and PNG pictures that really are PNG."""
+    kept = {}
+    for kind in ("text/plain", "text/latex"):
+        if isinstance(data.get(kind), str):
+            kept[kind] = clean(data[kind])
+    picture = data.get("image/png")
+    if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
+        with contextlib.suppress(binascii.Error, ValueError):
+            content = base64.b64decode(picture, validate=True)
+            if content.startswith(b"\x89PNG\r\n\x1a\n"):
+                kept["image/png"] = base64.b64encode(content).decode()
+    return kept
+
+
+def error_output(kind: str, why: str, lines: list[str] | None = None) -> NotebookNode:
+    """An error that says why, in words; `lines` are the student's own."""
+    kind, why = clean(kind)[:100], clean(why)
+    trace = [clean(line) for line in lines or []] or [f"{kind}: {why}"]
+    return new_output("error", ename=kind, evalue=why, traceback=trace)
+
+
+def clean(text: str) -> str:
+    """`text` without control characters, lone surrogates, or more than can be read."""
+    text = CONTROL.sub("", text.encode("utf-8", "replace").decode())
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n… (cut)"
