@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lib.kernels.blocks import summed
 from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.entry import checked_activations
 from lib.kernels.int4_triton import naive as _naive
 from lib.kernels.int4_triton import skinny as _skinny
 from lib.kernels.int4_triton import wide as _wide
@@ -31,7 +32,6 @@ from lib.quant.grouped import Grouped
 
 MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
-DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +166,9 @@ def int4_product(
     ValueError for another dtype than fp16, bf16 or float32, other columns, another
     device, or where a gradient is wanted: these kernels only infer.
     """
-    if x.dtype not in DTYPES:
-        raise ValueError(f"x is {x.dtype}, not one of {', '.join(map(str, DTYPES))}")
-    if x.ndim < 1 or x.shape[-1] != w.planes.cols:
-        raise ValueError(
-            f"x of shape {tuple(x.shape)} does not end in {w.planes.cols} columns"
-        )
-    if x.device != w.codes.device:
-        raise ValueError(f"x is on {x.device}, the weights on {w.codes.device}")
-    if x.requires_grad and torch.is_grad_enabled():
-        raise ValueError("x wants a gradient; under torch.no_grad() there is a product")
+    flat = checked_activations(x, w.planes.cols, w.codes.device)
     y = torch.ops.llm_compression.int4_product(
-        x.reshape(-1, x.shape[-1]), w.codes, w.constants, w.planes.group
+        flat, w.codes, w.constants, w.planes.group
     )
     return y.view(*x.shape[:-1], y.shape[1])
 

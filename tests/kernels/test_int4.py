@@ -11,18 +11,7 @@ from lib.quant.linear import Grid
 
 ULP = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
 HALF = torch.float16
-
-
-@pytest.fixture(autouse=True)
-def poisoned(monkeypatch):
-    """What a kernel leaves unwritten is NaN, and shows."""
-    empty = torch.Tensor.new_empty
-
-    def poison(*args, **kwargs):
-        out = empty(*args, **kwargs)
-        return out.fill_(torch.nan) if out.is_floating_point() else out
-
-    monkeypatch.setattr(torch.Tensor, "new_empty", poison)
+pytestmark = pytest.mark.usefixtures("poisoned")
 
 
 def random_matrix(rows, cols, group, generator, *, symmetric=True):
