@@ -8,6 +8,9 @@ from torch import Tensor
 
 from lib.kernels.compiler import no_type_check, tl, triton
 
+# Sizes that change from call to call: their divisibility is not worth a compilation.
+VARY = ("M", "chunks", "groups", "each")
+
 
 @triton.jit
 @no_type_check
@@ -36,10 +39,12 @@ def activations(
 def sum_splits(parts, y, size, SPLITS: tl.constexpr, BLOCK: tl.constexpr):
     """y = Σ parts, in the order of the splits: the same bits in every run."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
     total = tl.zeros((BLOCK,), tl.float32)
-    for split in tl.static_range(SPLITS):
-        total += tl.load(parts + split * size + at, mask=at < size, other=0)
-    tl.store(y + at, total.to(y.dtype.element_ty), mask=at < size)
+    for _ in tl.static_range(SPLITS):
+        total += tl.load(parts + at, mask=inside, other=0)
+        parts += size
+    tl.store(y + at, total.to(y.dtype.element_ty), mask=inside)
 
 
 def summed(parts: Tensor, dtype: torch.dtype) -> Tensor:

@@ -32,7 +32,7 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "packed": "*u8",
 }
 ALIGNED = {"x", "codes", "constants", "nested", "packed", "y", "w"}  # by 16 bytes
-ROUND = {"N", "K", "groups", "count", "blocks"}  # multiples of 16, as in most models
+ROUND = {"N", "K", "count", "blocks"}  # multiples of 16, as in most models
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ try:
     INTERPRETED = bool(triton.knobs.runtime.interpret)
 except ImportError as error:  # macOS, Windows, or no GPU extra
     MISSING, INTERPRETED = error, False
-    triton = SimpleNamespace(jit=lambda kernel: kernel)
+    triton = SimpleNamespace(jit=lambda kernel=None, **_: kernel or (lambda k: k))
     tl = SimpleNamespace(constexpr=lambda value=None: value)
 
 __all__ = [

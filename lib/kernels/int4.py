@@ -27,7 +27,7 @@ from lib.kernels.int4_triton import naive as _naive
 from lib.kernels.int4_triton import skinny as _skinny
 from lib.kernels.int4_triton import wide as _wide
 from lib.kernels.planes import FOUR, Planes, pack_planes, unpack_planes
-from lib.kernels.tiles import Tile, chosen, multiprocessors, power_above
+from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
 from lib.quant.grouped import Grouped
 
 MIDDLE = 8  # what a symmetric code is stored above
@@ -112,7 +112,7 @@ def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
         tall = 16 if m <= 4 else 32
         want = power_above(crowd * tall // rows)
         splits = max(2, min(8, want, power_above(w.planes.chunks)))
-        return Tile(tall, power_above(m), splits, warps=splits, stages=4)
+        return inside(tall, power_above(m), splits, stages=4)
     batch = min(64, power_above(m))
     programs = -(-rows // 128) * -(-m // batch)
     splits = max(1, min(8, w.planes.chunks // 4, crowd // 8 // programs))
@@ -141,7 +141,7 @@ def launch(
     grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
     block = {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= layout | {"num_warps": tile.warps, "num_stages": tile.stages}
-    if m <= SKINNY:
+    if tile.inside:
         y = x.new_empty(m, n)
         seamless = planes.seamless and planes.chunks % tile.splits == 0
         _skinny[grid](

@@ -10,7 +10,7 @@ Read in order: `naive`, `wide`, `skinny`; then `_decode`, which all but `naive` 
 Source of the trick: Kim et al. 2022, arXiv:2211.10017.
 """
 
-from lib.kernels.blocks import activations
+from lib.kernels.blocks import VARY, activations
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 
@@ -114,7 +114,7 @@ def _load_four(constants, c, n, N, groups, P: tl.constexpr):
     return r0, r1, r2, r3
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARY)
 @no_type_check
 def naive(
     x,  # (M, K)
@@ -139,7 +139,7 @@ def naive(
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARY)
 @no_type_check
 def wide(
     x, codes, constants,
@@ -187,7 +187,7 @@ def wide(
     tl.store(y, total.to(y.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARY)
 @no_type_check
 def skinny(
     x, codes, constants, y,

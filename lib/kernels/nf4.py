@@ -27,7 +27,7 @@ from lib.kernels.entry import checked_activations
 from lib.kernels.nf4_triton import naive as _naive
 from lib.kernels.nf4_triton import skinny as _skinny
 from lib.kernels.planes import Planes, pack_planes, unpack_planes
-from lib.kernels.tiles import Tile, chosen, multiprocessors, power_above
+from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
 from lib.quant.double import DoubleConstants, dynamic_levels
 from lib.quant.normal_float import FourBit, normal_float_levels
 
@@ -127,7 +127,7 @@ def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
     tall = 16 if m <= 8 else 32
     want = power_above(crowd * tall // rows)
     splits = max(2, min(8, want, power_above(w.planes.chunks)))
-    return Tile(tall, min(16, power_above(m)), splits, warps=splits, stages=3)
+    return inside(tall, min(16, power_above(m)), splits, stages=3)
 
 
 def launch(

@@ -28,11 +28,11 @@ def launch(quantized: FourBit) -> Float[Tensor, "..."]:
     """ŵ by the kernel, in the shape and dtype of the original."""
     packed, constants = quantized.packed, quantized.constants
     require_triton(packed)
-    nested, mean, nested_block = packed.new_zeros(1, dtype=torch.float32), None, 1
+    dynamic, levels = tables(packed.device)
+    nested, mean, nested_block = levels, levels, 1  # read, and not used
     if isinstance(constants, DoubleConstants):
         nested, mean = constants.constants, constants.mean
         nested_block, constants = constants.block, constants.codes
-    mean = nested if mean is None else mean
     count, half = quantized.shape.numel(), quantized.block // 2
     w = packed.new_empty(quantized.shape, dtype=widened(quantized.dtype))
     width = power_above(half)
@@ -42,7 +42,8 @@ def launch(quantized: FourBit) -> Float[Tensor, "..."]:
         constants,
         nested,
         mean,
-        *tables(packed.device),
+        dynamic,
+        levels,
         w,
         count,
         len(constants),

@@ -14,7 +14,7 @@ import struct
 
 import torch
 
-from lib.kernels.blocks import activations
+from lib.kernels.blocks import VARY, activations
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 from lib.quant.normal_float import normal_float_levels
@@ -147,7 +147,7 @@ def _four_constants(
     return c0, c1, c2, c3
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARY)
 @no_type_check
 def naive(
     x,  # (M, K)
@@ -179,7 +179,7 @@ def naive(
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARY)
 @no_type_check
 def skinny(
     x, codes, constants, nested, mean, dynamic, levels, y,

@@ -75,10 +75,12 @@ class Planes:
 def pack_planes(
     codes: UInt8[Tensor, "rows cols"], group: int
 ) -> Int16[Tensor, "chunks rows length"]:
-    """The words of codes 0 … 15; ValueError for any other, or groups that don't fit."""
+    """The words of codes 0 … 15; ValueError for others, or groups that don't fit."""
     if codes.numel() and codes.max() > 15:
         raise ValueError(f"code {codes.max().item()} does not fit 4 bits")
     planes = Planes(codes.shape[1], group)
+    if planes.chunks * planes.length * len(codes) >= 2**31:
+        raise ValueError(f"{tuple(codes.shape)} codes are too many for 32-bit offsets")
     padded = torch.nn.functional.pad(codes, (0, 1))  # column -1: what no x meets
     places = padded[:, planes.columns().to(codes.device)]  # (rows, planes, L)
     nibbles = places.to(torch.int32).unflatten(1, (planes.chunks, FOUR))

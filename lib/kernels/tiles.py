@@ -1,13 +1,15 @@
 """Which tile a kernel works in: a table of measured choices, a rule elsewhere.
 
 Nothing is tuned while a program runs: the same call makes the same sums in the same
-order on every day. `python -m lib.bench NAME --tune` measures the candidates and prints
-the lines of `MEASURED`.
+order on every day. `python -m lib.bench NAME --tune` measures candidates and keeps the
+best in tiles.json, the table.
 
-Read in order: `Tile`, `bucket`, `chosen`.
+Read in order: `Tile`, `inside`, `bucket`, `chosen`, `keep`.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,7 +19,8 @@ from torch import Tensor
 class Tile:
     """The part of y that a program makes, and with how many threads and buffers.
 
-    `splits` programs or warps share the columns, and their sums are added in order.
+    `splits` programs share the columns, and a second kernel adds their sums in order;
+    or, `inside` one program, `splits` warps do.
     """
 
     rows: int  # of the weights
@@ -25,6 +28,7 @@ class Tile:
     splits: int = 1
     warps: int = 4
     stages: int = 4
+    inside: bool = False
 
     def __post_init__(self):
         for name in ("rows", "batch", "warps"):
@@ -33,10 +37,33 @@ class Tile:
                 raise ValueError(f"{name}={value} is not a power of two")
         if self.splits < 1 or self.stages < 1:
             raise ValueError(f"splits={self.splits}, stages={self.stages}: at least 1")
+        if self.inside and self.splits != self.warps:
+            raise ValueError(f"splits={self.splits} inside, but warps={self.warps}")
 
 
+def inside(rows: int, batch: int, warps: int, stages: int) -> Tile:
+    """A tile whose warps share the columns."""
+    return Tile(rows, batch, warps, warps, stages, inside=True)
+
+
+TABLE = Path(__file__).with_name("tiles.json")
 Key = tuple[str, str, str]  # operation, device, bucket
-MEASURED: dict[Key, Tile] = {}
+
+
+def kept(table: Path = TABLE) -> dict[Key, Tile]:
+    """The choices in the table."""
+    rows = json.loads(table.read_text())
+    return {tuple(row["key"]): Tile(**row["tile"]) for row in rows}
+
+
+MEASURED: dict[Key, Tile] = kept()
+
+
+def keep(table: Path = TABLE) -> None:
+    """Write `MEASURED` to the table, one choice a line."""
+    rows = [{"key": key, "tile": asdict(MEASURED[key])} for key in sorted(MEASURED)]
+    text = ",\n".join(json.dumps(row) for row in rows)
+    table.write_text(f"[\n{text}\n]\n")
 
 
 def power_above(number: int) -> int:

@@ -5,7 +5,7 @@ import torch
 
 from lib.kernels.int4 import Int4, int4_product, int4_reference, launch, pack_int4
 from lib.kernels.planes import Planes, pack_planes, unpack_planes
-from lib.kernels.tiles import Tile
+from lib.kernels.tiles import Tile, inside
 from lib.quant.grouped import Grouped, round_to_nearest
 from lib.quant.linear import Grid
 
@@ -52,7 +52,7 @@ def run(m, rows, cols, group, tile, device, generator, *, dtype=HALF, **options)
     check(launch(x, w, tile, **options), x, w)
 
 
-SKINNY = Tile(16, 2, splits=2, warps=2, stages=2)
+SKINNY = inside(16, 2, warps=2, stages=2)
 WIDE = Tile(16, 32, warps=2, stages=2)
 
 
@@ -196,3 +196,5 @@ def test_a_tile_names_what_is_wrong():
         Tile(48, 1)
     with pytest.raises(ValueError, match="splits=0"):
         Tile(16, 1, splits=0)
+    with pytest.raises(ValueError, match="splits=2 inside, but warps=4"):
+        Tile(16, 1, splits=2, inside=True)

@@ -6,7 +6,7 @@ import torch
 from lib.kernels import nf4, nf4_dequantize, nf4_product, pack_nf4
 from lib.kernels.nf4_dequantize import launch as dequantize
 from lib.kernels.planes import unpack_planes
-from lib.kernels.tiles import Tile
+from lib.kernels.tiles import inside
 from lib.quant.double import DoubleConstants
 from lib.quant.normal_float import (
     FourBit,
@@ -16,7 +16,7 @@ from lib.quant.normal_float import (
 )
 
 LEVEL = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
-TILE = Tile(16, 2, splits=2, warps=2, stages=2)
+TILE = inside(16, 2, warps=2, stages=2)
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 

@@ -1,0 +1,76 @@
+"""The benchmark's own arithmetic, and a run of it without a GPU."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
+from lib.bench.kernel_rows import Row, absent, measured, tabulated
+from lib.bench.timing import microseconds
+from lib.kernels.tiles import Tile
+
+OPERATIONS = (kernel_int4, kernel_nf4, kernel_nf4_dequantize)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)
+def test_every_operation_is_right_and_timed(operation):
+    rows = list(operation.measure([(128, 256)], [1]))
+    assert rows
+    for row in rows:
+        assert row.error is None and row.ours > 0, row
+        assert row.nbytes > 128 * 256 // 2
+
+
+def test_a_wrong_result_is_not_timed():
+    exact = torch.ones(2, dtype=torch.float64)
+    for wrong in (torch.full((2,), 1.01), torch.tensor([1.0, torch.nan])):
+        row = measured(Row("", 1, 1, 1, 1), [lambda y=wrong: y], exact, 1e-3, {})
+        assert row.ours is None and "relative error" in row.error
+
+
+def test_a_failing_anchor_is_noted_and_the_others_are_timed():
+    anchors = {"works": lambda: [lambda: None]} | absent("no_such_package")
+    y = torch.ones(1)
+    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
+    assert row.anchors["no_such_package"].endswith("no_such_package is not installed")
+    assert row.anchors["works"] == row.best_anchor > 0
+
+
+def test_ratios_are_what_they_say(monkeypatch):
+    monkeypatch.setattr(kernel_rows, "bandwidth", lambda: 10.0)
+    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, anchors={"a": 60.0, "b": "absent"})
+    table = tabulated([row])[0]
+    assert (table["floor"], table["of_floor"], table["times_best_anchor"]) == (
+        10,
+        0.5,
+        3,
+    )
+
+
+def test_times_are_microseconds():
+    import time
+
+    assert 2000 <= microseconds([lambda: time.sleep(0.002)]) < 20_000
+
+
+def test_candidates_fit_the_columns():
+    for operation in (kernel_int4, kernel_nf4):
+        for m in (1, 5, 16, 100, 1024):
+            tiles = operation.candidates(torch.zeros(m, 512), 4096, 512)
+            assert tiles and len(set(tiles)) == len(tiles)
+            assert all(isinstance(tile, Tile) and tile.splits <= 8 for tile in tiles)
+
+
+def test_the_command_names_its_operations():
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "lib.bench", *arguments],
+            capture_output=True,
+            text=True,
+        )
+
+    assert "nf4_dequantize" in command().stdout.split()
+    unknown = command("int5")
+    assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
