@@ -10,9 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernel_rows import Calls, Row, absent, best_tiles, measured
+from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
 from lib.bench.timing import copies_past_cache
-from lib.kernels.int4 import Int4, int4_product, int4_reference, int4_tile, launch
+from lib.kernels.int4 import (
+    SKINNY,
+    Int4,
+    int4_product,
+    int4_reference,
+    int4_tile,
+    launch,
+)
 from lib.kernels.planes import Planes
 from lib.kernels.tiles import Tile, inside, power_above
 
@@ -91,49 +98,45 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
 
 
-def candidates(x: Tensor, n: int, k: int) -> list[Tile]:
-    """Tiles worth trying for x (m, k) and n rows."""
-    batch = power_above(len(x))
+def candidates(m: int, k: int) -> list[Tile]:
+    """Tiles worth trying for m tokens and k columns."""
+    batch = power_above(m)
     chunks = Planes(k, GROUP).chunks
-    if batch <= 16:
+    if batch <= SKINNY:
         tiles = [
             inside(rows, batch, warps, stages)
             for rows, warps, stages in (
-                *((16, 2, 4), (16, 4, 2), (16, 4, 3), (16, 4, 4), (16, 4, 6)),
-                *((16, 8, 2), (16, 8, 3), (16, 8, 4), (16, 16, 2)),
-                *((32, 2, 4), (32, 4, 2), (32, 4, 3), (32, 4, 4), (32, 8, 2)),
+                *((16, 2, 6), (16, 4, 3), (16, 4, 4), (16, 8, 2), (16, 8, 3)),
+                *((32, 4, 2), (32, 4, 4), (32, 8, 2)),
             )
         ]
-        if batch == 16:
-            tiles += [Tile(64, 16, splits, 4, 4) for splits in (2, 4, 8)]
-        return [tile for tile in tiles if tile.splits <= chunks]
-    wide = min(batch, 128)
-    tiles = [
-        Tile(rows, min(wide, most), splits, warps, stages)
-        for rows, most, warps, stages in (
-            *((64, 64, 4, 3), (64, 64, 4, 4), (128, 64, 8, 3), (128, 64, 4, 3)),
-            *((64, 128, 8, 3), (128, 128, 8, 2), (256, 64, 8, 3)),
-        )
-        for splits in (1, 2, 4)
-    ]
+        tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
+        tiles += [Tile(64, batch, splits, 4, 4) for splits in (2, 4) if batch >= 8]
+    else:
+        tiles = [
+            Tile(rows, min(batch, most), splits, warps, stages)
+            for rows, most, warps, stages in (
+                *((64, 64, 4, 3), (128, 64, 8, 3), (64, 128, 8, 3), (128, 128, 8, 2)),
+            )
+            for splits in (1, 2, 4)
+        ]
     return list(dict.fromkeys(tile for tile in tiles if tile.splits <= chunks))
 
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
     """Choose the tiles of every case by fp16 and symmetric weights."""
 
-    def cases():
+    def cases() -> Iterator[Case]:
         for n, k in sizes:
             weights = random_int4(n, k, symmetric=True, device="cuda")
             for m in tokens:
                 x = torch.randn(m, k, device="cuda").half()
-                yield (
-                    x,
-                    n,
-                    k,
-                    lambda tile, x=x, w=weights: [
-                        lambda one=one: launch(x, one, tile) for one in w
-                    ],
-                )
+                exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
 
-    return best_tiles("int4", cases(), candidates)
+                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
+                    return [lambda w=w: launch(x, w, tile) for w in weights]
+
+                tiles = candidates(m, k)
+                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
+
+    return best_tiles("int4", cases())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lib.bench.kernel_int4 import TOLERANCE, cublas
-from lib.bench.kernel_rows import Calls, Row, absent, best_tiles, measured
+from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
 from lib.bench.timing import copies_past_cache
 from lib.kernels.nf4 import Nf4, launch, nf4_product, nf4_reference, nf4_tile
 from lib.kernels.planes import Planes
@@ -81,34 +81,33 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
 
 
-def candidates(x: Tensor, n: int, k: int) -> list[Tile]:
-    """Tiles worth trying for x (m, k) and n rows."""
-    batch = min(16, power_above(len(x)))
+def candidates(m: int, k: int) -> list[Tile]:
+    """Tiles worth trying for m tokens and k columns."""
+    batch = min(16, power_above(m))
     tiles = [
         inside(rows, batch, warps, stages)
         for rows, warps, stages in (
-            *((16, 2, 4), (16, 4, 2), (16, 4, 3), (16, 4, 5), (16, 8, 2), (16, 8, 3)),
-            *((32, 2, 3), (32, 4, 2), (32, 4, 3), (32, 8, 2), (64, 4, 2), (64, 2, 3)),
+            *((16, 4, 2), (16, 4, 4), (16, 8, 2), (32, 4, 2), (32, 4, 3), (32, 8, 2)),
         )
     ]
+    tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
     return [tile for tile in tiles if tile.splits <= Planes(k, BLOCK).chunks]
 
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
     """Choose the tiles of every case in fp16."""
 
-    def cases():
+    def cases() -> Iterator[Case]:
         for n, k in sizes:
             weights = random_nf4(n, k, device="cuda")
             for m in tokens:
                 x = torch.randn(m, k, device="cuda").half()
-                yield (
-                    x,
-                    n,
-                    k,
-                    lambda tile, x=x, w=weights: [
-                        lambda one=one: launch(x, one, tile) for one in w
-                    ],
-                )
+                exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
 
-    return best_tiles("nf4", cases(), candidates)
+                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
+                    return [lambda w=w: launch(x, w, tile) for w in weights]
+
+                tiles = candidates(m, k)
+                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
+
+    return best_tiles("nf4", cases())

@@ -1,6 +1,6 @@
 """A row of a kernel's table: our time, the anchors' times, the floor, the error.
 
-Read in order: `Row`, `measured`, `attempt`, `show`; `best_tiles` for --tune.
+Read in order: `Row`, `measured`, `attempt`, `show`; `Case`, `best_tiles` for --tune.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -138,48 +138,54 @@ def show(name: str, rows: Sequence[Row]) -> None:
     print("\n".join(sorted(missing)))
 
 
-def best_tiles(
-    operation: str,
-    cases: Iterable[tuple[Tensor, int, int, Callable[[Tile], Calls]]],
-    candidates: Callable[[Tensor, int, int], list[Tile]],
-) -> list[dict[str, Any]]:
-    """Time every candidate for each (x, n, k, calls); keep the best in the table.
+@dataclass(frozen=True)
+class Case:
+    """What tiles are tried on: activations, n rows of weights, and the right result."""
 
-    Candidates are compiled side by side first; those that don't compile drop out.
+    x: Tensor
+    n: int
+    exact: Tensor
+    tolerance: float
+    calls: Callable[[Tile], Calls]  # in that tile, a call for each copy of the weights
+    tiles: Sequence[Tile]
+
+
+def best_tiles(operation: str, cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """Time every tile of every case; keep the best right one in the table.
+
+    A case's tiles are compiled side by side first; what fails or is wrong is out.
     """
     notes = []
-    for x, n, k, calls_of in cases:
-        tiles = candidates(x, n, k)
-        with ThreadPoolExecutor(8) as pool:
-            alive = list(pool.map(lambda tile, of=calls_of: _compiles(of(tile)), tiles))
+    for case in cases:
+        with ThreadPoolExecutor(8, initializer=_enter_device) as pool:
+            faults = list(pool.map(lambda tile, of=case: _fault(of, tile), case.tiles))
         torch.cuda.synchronize()
-        times = {
-            tile: attempt(lambda tile=tile, of=calls_of: of(tile))
-            for tile, lives in zip(tiles, alive, strict=True)
-            if lives
-        }
-        times = {tile: t for tile, t in times.items() if isinstance(t, float)}
-        if not times:
-            continue
-        best = min(times, key=times.get)
-        where = bucket(len(x), n, k)
-        MEASURED[operation, torch.cuda.get_device_name(), where] = best
-        notes.append(
-            {
-                "bucket": where,
-                "best": asdict(best),
-                "times": [asdict(tile) | {"us": t} for tile, t in times.items()],
-            }
-        )
-        print(f"{operation} {where}: {best} {times[best]:.1f}", flush=True)
+        times: dict[Tile, float] = {}
+        for tile, fault in zip(case.tiles, faults, strict=True):
+            time = fault or attempt(lambda of=case, tile=tile: of.calls(tile))
+            if isinstance(time, float):
+                times[tile] = time
+            else:
+                print(f"{operation}: {tile}: {time}")
+        where = bucket(len(case.x), case.n, case.x.shape[1])
+        notes.append({"bucket": where, "us": {str(t): us for t, us in times.items()}})
+        if times:
+            best = min(times, key=times.get)
+            MEASURED[operation, torch.cuda.get_device_name(), where] = best
+            print(f"{operation} {where}: {best} {times[best]:.1f}", flush=True)
     keep()
     return notes
 
 
-def _compiles(calls: Calls) -> bool:
-    """Whether a first call works."""
+def _enter_device() -> None:
+    """Make the GPU's context current in this thread."""
+    torch.zeros(1, device="cuda")
+
+
+def _fault(case: Case, tile: Tile) -> str | None:
+    """What is wrong with a tile, compiled and run once: nothing, it may be."""
     try:
-        calls[0]()
-    except Exception:
-        return False
-    return True
+        error = relative_error(case.calls(tile)[0](), case.exact)
+    except Exception as problem:
+        return attempt_text(problem)
+    return None if error <= case.tolerance else f"relative error {error:.1e}"

@@ -58,7 +58,7 @@ def test_times_are_microseconds():
 def test_candidates_fit_the_columns():
     for operation in (kernel_int4, kernel_nf4):
         for m in (1, 5, 16, 100, 1024):
-            tiles = operation.candidates(torch.zeros(m, 512), 4096, 512)
+            tiles = operation.candidates(m, 2048)
             assert tiles and len(set(tiles)) == len(tiles)
             assert all(isinstance(tile, Tile) and tile.splits <= 8 for tile in tiles)
 
@@ -74,3 +74,33 @@ def test_the_command_names_its_operations():
     assert "nf4_dequantize" in command().stdout.split()
     unknown = command("int5")
     assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
+
+
+def test_the_best_right_tile_is_kept(monkeypatch):
+    """On a CPU, with clocks and threads that need no GPU."""
+    fast, slow, wrong, broken = (Tile(16, 1, stages=n) for n in (1, 2, 3, 4))
+    exact = torch.ones(4, dtype=torch.float64)
+
+    def calls(tile):
+        if tile is broken:
+            raise RuntimeError("out of shared memory")
+        return [lambda: 2 * exact if tile is wrong else exact]
+
+    clock = {id(fast): 1.0, id(slow): 2.0, id(wrong): 0.5}
+    table = {}
+    monkeypatch.setattr(kernel_rows, "MEASURED", table)
+    monkeypatch.setattr(kernel_rows, "keep", lambda: None)
+    monkeypatch.setattr(kernel_rows, "_enter_device", lambda: None)
+    monkeypatch.setattr(kernel_rows, "attempt", lambda make: clock[_tile(make)])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    tiles = [slow, fast, wrong, broken]
+    case = kernel_rows.Case(torch.ones(1, 8), 4, exact, 1e-3, calls, tiles)
+    notes = kernel_rows.best_tiles("op", [case])
+    assert table == {("op", "a GPU", "1x4x8"): fast}
+    assert notes[0]["us"] == {str(slow): 2.0, str(fast): 1.0}
+
+
+def _tile(make):
+    """The tile that a deferred attempt is about."""
+    return id(make.__defaults__[1])
