@@ -6,7 +6,7 @@
     python -m lib.bench int4 --tune         # measure tiles first, and keep the best
 
 Prints ours, the anchors, the floor (bytes over the bandwidth of a copy) and the ratios,
-and writes results/NAME.json after each operation. On a CPU everything is smaller, the
+and writes results/NAME.json after each row. On a CPU everything is smaller, the
 entries run their references, and the file is NAME_cpu.json: it proves nothing.
 
 An operation is a module with `measure(sizes, tokens) -> list of Row`; to add one, write
@@ -20,7 +20,7 @@ import traceback
 
 import torch
 
-from lib.bench.kernel_rows import show, tabulated
+from lib.bench.kernel_rows import Row, line, missing, tabulated
 from lib.bench.record import record
 from lib.bench.timing import bandwidth
 
@@ -38,7 +38,7 @@ CPU_SIZES = ((256, 256),)
 
 
 def run(name: str, options: argparse.Namespace) -> bool:
-    """Measure one operation, print and write its table; whether all of it worked."""
+    """Measure one operation, print and write each row; whether all of them worked."""
     gpu = torch.cuda.is_available()
     module = importlib.import_module(OPERATIONS[name])
     sizes = options.sizes or (SIZES if gpu else CPU_SIZES)
@@ -50,12 +50,15 @@ def run(name: str, options: argparse.Namespace) -> bool:
         except Exception as problem:  # the rule's tiles will do
             results["tuned"] = repr(problem)
             traceback.print_exc()
-    rows = list(module.measure(sizes, tokens))
-    results["rows"] = tabulated(rows)
-    show(name, rows)
     how = PROTOCOL if gpu else "on a CPU, by the clock: no claims"
-    path = record(name if gpu else f"{name}_cpu", results, protocol=how)
-    print(f"written: {path.name}\n", flush=True)
+    rows: list[Row] = []
+    print(f"{name}: microseconds", flush=True)
+    for row in module.measure(sizes, tokens):
+        rows.append(row)
+        print(line(row), flush=True)
+        results["rows"] = tabulated(rows)
+        path = record(name if gpu else f"{name}_cpu", results, protocol=how)
+    print(missing(rows), f"written: {path.name}", sep="\n", flush=True)
     return all(row.error is None for row in rows)
 
 

@@ -1,6 +1,6 @@
 """A row of a kernel's table: our time, the anchors' times, the floor, the error.
 
-Read in order: `Row`, `measured`, `attempt`, `show`; `Case`, `best_tiles` for --tune.
+Read in order: `Row`, `measured`, `attempt`, `line`; `Case`, `best_tiles` for --tune.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -114,28 +114,31 @@ def tabulated(rows: Iterable[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def show(name: str, rows: Sequence[Row]) -> None:
-    """Print the table."""
-    print(f"{name}: microseconds")
-    for row in tabulated(rows):
-        text = f"{row['case']:20} m={row['m']:<4} {row['n']}x{row['k']}  "
-        text += (
-            row["error"]
-            or f"ours {row['ours']:8.1f}  error {row['relative_error']:.1e}"
-        )
-        for key in ("of_floor", "times_best_anchor"):
-            if row[key]:
-                text += f"  {key} {row[key]:.2f}"
-        for anchor, value in row["anchors"].items():
-            text += f"  {anchor} {value:.1f}" if isinstance(value, float) else ""
-        print(text + (f"  {row['tile']}" if row["tile"] else ""))
-    missing = {
-        f"{anchor}: {value}"
+def line(row: Row) -> str:
+    """The row in words."""
+    facts = tabulated([row])[0]
+    text = f"{row.case:18} m={row.m:<4} {row.n}x{row.k}"
+    if row.ours:
+        text += f"  ours {row.ours:8.1f}  error {row.relative_error:.1e}"
+    if row.error:
+        text += f"  {row.error}"
+    for key in ("of_floor", "times_best_anchor"):
+        if facts[key]:
+            text += f"  {key} {facts[key]:.2f}"
+    for anchor, time in row.anchors.items():
+        text += f"  {anchor} {time:.1f}" if isinstance(time, float) else ""
+    return text
+
+
+def missing(rows: Sequence[Row]) -> str:
+    """The anchors that could not be timed, and why, a line each."""
+    reasons = {
+        f"{anchor}: {why}"
         for row in rows
-        for anchor, value in row.anchors.items()
-        if isinstance(value, str)
+        for anchor, why in row.anchors.items()
+        if isinstance(why, str)
     }
-    print("\n".join(sorted(missing)))
+    return "\n".join(sorted(reasons))
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,8 @@ def best_tiles(operation: str, cases: Iterable[Case]) -> list[dict[str, Any]]:
         if times:
             best = min(times, key=times.get)
             MEASURED[operation, torch.cuda.get_device_name(), where] = best
+            keep()
             print(f"{operation} {where}: {best} {times[best]:.1f}", flush=True)
-    keep()
     return notes
 
 
