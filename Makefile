@@ -16,7 +16,7 @@ one = $(if $(HW),--homework $(HW)) \
 tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
 .PHONY: help lab test release renew submit grade feedback collect class \
-  instructor data notebooks lint clean
+  instructor data notebooks bench lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -76,6 +76,10 @@ notebooks: python ## run every lecture again and store it clean
 	@$(environment) --extra dev
 	@$(bin)/python tools/notebooks.py execute notebooks
 	@$(bin)/python tools/notebooks.py normalize solutions
+
+bench: python ## time the kernels beside other libraries [NAME=int4 ARGS=--tune]
+	@$(environment) --extra gpu --extra bench
+	@$(bin)/python -m lib.bench $(or $(NAME),--all) $(ARGS)
 
 lint: python ## format and check the code, notebooks included
 	@$(environment) --extra dev

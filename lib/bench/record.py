@@ -11,9 +11,10 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "results"
 VERSIONED = ("torch", "transformers", "numpy")
+WHERE_INSTALLED = ("triton", "bitsandbytes", "torchao")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def record(
         results=results,
         protocol=protocol,
         device=device_name(),
-        versions={package: version(package) for package in VERSIONED},
+        versions=_versions(),
         commit=_commit(),
         date=datetime.now(UTC).date().isoformat(),
     )
@@ -84,6 +86,15 @@ def device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def _versions() -> dict[str, str]:
+    """Of what every measurement rests on, and of what some rest on, if it is there."""
+    versions = {package: version(package) for package in VERSIONED}
+    for package in WHERE_INSTALLED:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _processor() -> str:

@@ -1,0 +1,142 @@
+"""The 4-bit product beside cuBLAS in fp16 and torch's own 4-bit product.
+
+Bytes: codes and constants of Ŵ, x and y. torch's product (tinygemm) takes bf16 and
+groups of 128 with a bf16 step and zero each; gemlite and Marlin are named where absent.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
+from lib.bench.timing import copies_past_cache
+from lib.kernels.int4 import (
+    SKINNY,
+    Int4,
+    int4_product,
+    int4_reference,
+    int4_tile,
+    launch,
+)
+from lib.kernels.planes import Planes
+from lib.kernels.tiles import Tile, inside, power_above
+
+TOKENS = (1, 2, 4, 8, 16, 64, 128, 1024)
+GROUP = 128
+TOLERANCE = {torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}
+
+
+def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
+    """Enough different random matrices to miss the cache."""
+    planes = Planes(k, GROUP)
+
+    def one() -> Int4:
+        shape = (planes.chunks, n, planes.length)
+        codes = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device)
+        step = torch.rand(planes.groups, n, device=device).half() / 64 + 2**-8
+        if symmetric:
+            return Int4(codes, step, planes)
+        zero = torch.randint_like(step, 16).to(torch.int32) << 16
+        return Int4(codes, zero | step.view(torch.int16).to(torch.int32), planes)
+
+    first = one()
+    return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
+
+
+def cublas(x: Tensor, n: int) -> Calls:
+    """x Wᵀ in 16 bits."""
+    k = x.shape[1]
+    count = copies_past_cache(2 * n * k)
+    weights = [torch.randn(n, k, device=x.device, dtype=x.dtype) for _ in range(count)]
+    return [lambda w=w: torch.nn.functional.linear(x, w) for w in weights]
+
+
+def tinygemm(x: Tensor, n: int) -> Calls:
+    """torch's `_weight_int4pack_mm`, in bf16, groups of 128."""
+    k = x.shape[1]
+    x = x.to(torch.bfloat16)
+    calls = []
+    for _ in range(copies_past_cache(n * k // 2)):
+        codes = torch.randint(256, (n, k // 2), dtype=torch.uint8, device=x.device)
+        packed = torch._convert_weight_to_int4pack(codes, 8)
+        constants = torch.rand(k // GROUP, n, 2, device=x.device).to(torch.bfloat16)
+        calls.append(
+            lambda p=packed, c=constants: torch._weight_int4pack_mm(x, p, GROUP, c)
+        )
+    return calls
+
+
+def kinds(m: int) -> Iterator[tuple[str, torch.dtype, bool]]:
+    """Name, dtype of x, and symmetry of what is measured for m tokens."""
+    yield "fp16 symmetric", torch.float16, True
+    if m in (1, 16, 64):
+        yield "bf16 zero points", torch.bfloat16, False
+
+
+def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
+    """Every size, every number of tokens, both kinds."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for n, k in sizes:
+        for m in tokens:
+            for case, dtype, symmetric in kinds(m):
+                weights = random_int4(n, k, symmetric=symmetric, device=device)
+                x = torch.randn(m, k, device=device).to(dtype)
+                nbytes = weights[0].nbytes + x.nbytes + m * n * x.element_size()
+                row = Row(case, m, n, k, nbytes)
+                if device == "cuda":
+                    row.tile = str(int4_tile(x, weights[0]))
+                exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
+                calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
+                anchors: dict[str, Any] = {}
+                if symmetric:
+                    anchors = {
+                        "cublas": lambda x=x, n=n: cublas(x, n),
+                        "tinygemm": lambda x=x, n=n: tinygemm(x, n),
+                    } | absent("gemlite", "marlin")
+                yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
+
+
+def candidates(m: int, k: int) -> list[Tile]:
+    """Tiles worth trying for m tokens and k columns."""
+    batch = power_above(m)
+    chunks = Planes(k, GROUP).chunks
+    if batch <= SKINNY:
+        tiles = [
+            inside(rows, batch, warps, stages)
+            for rows, warps, stages in (
+                *((16, 2, 6), (16, 4, 3), (16, 4, 4), (16, 8, 2), (16, 8, 3)),
+                *((32, 4, 2), (32, 4, 4), (32, 8, 2)),
+            )
+        ]
+        tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
+        tiles += [Tile(64, batch, splits, 4, 4) for splits in (2, 4) if batch >= 8]
+    else:
+        tiles = [
+            Tile(rows, min(batch, most), splits, warps, stages)
+            for rows, most, warps, stages in (
+                *((64, 64, 4, 3), (128, 64, 8, 3), (64, 128, 8, 3), (128, 128, 8, 2)),
+            )
+            for splits in (1, 2, 4)
+        ]
+    return list(dict.fromkeys(tile for tile in tiles if tile.splits <= chunks))
+
+
+def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
+    """Choose the tiles of every case by fp16 and symmetric weights."""
+
+    def cases() -> Iterator[Case]:
+        for n, k in sizes:
+            weights = random_int4(n, k, symmetric=True, device="cuda")
+            for m in tokens:
+                x = torch.randn(m, k, device="cuda").half()
+                exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
+
+                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
+                    return [lambda w=w: launch(x, w, tile) for w in weights]
+
+                tiles = candidates(m, k)
+                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
+
+    return best_tiles("int4", cases())

@@ -1,0 +1,113 @@
+"""NF4 with double quantization: the product, beside bitsandbytes' and cuBLAS's.
+
+bitsandbytes multiplies by its kernel at one token, and from two on dequantizes the
+matrix and calls cuBLAS; both through its public `matmul_4bit`.
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.bench.kernel_int4 import TOLERANCE, cublas
+from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
+from lib.bench.timing import copies_past_cache
+from lib.kernels.nf4 import Nf4, launch, nf4_product, nf4_reference, nf4_tile
+from lib.kernels.planes import Planes
+from lib.kernels.tiles import Tile, inside, power_above
+from lib.quant.double import NESTED_BLOCK
+
+TOKENS = (1, 2, 4, 8, 16)
+BLOCK = 64
+
+
+def random_nf4(n: int, k: int, *, device: str) -> list[Nf4]:
+    """Enough different random matrices to miss the cache."""
+    planes = Planes(k, BLOCK)
+    nested = -(-planes.groups * n // NESTED_BLOCK)
+
+    def one() -> Nf4:
+        shape = (planes.chunks, n, planes.length)
+        return Nf4(
+            torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device),
+            torch.randint(256, (planes.groups, n), dtype=torch.int64, device=device).to(
+                torch.uint8
+            ),
+            torch.rand(nested, device=device),
+            torch.tensor(2.5, device=device),
+            planes,
+            NESTED_BLOCK,
+        )
+
+    first = one()
+    return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
+
+
+def bitsandbytes(x: Tensor, n: int) -> Calls:
+    """`matmul_4bit` on matrices that bitsandbytes quantized itself."""
+    import bitsandbytes as bnb
+
+    k = x.shape[1]
+    calls = []
+    for _ in range(copies_past_cache(n * k // 2)):
+        weight = torch.randn(n, k, device=x.device, dtype=x.dtype)
+        packed, state = bnb.functional.quantize_4bit(
+            weight, blocksize=BLOCK, compress_statistics=True, quant_type="nf4"
+        )
+        calls.append(lambda p=packed, s=state: bnb.matmul_4bit(x, p.t(), quant_state=s))
+    return calls
+
+
+def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
+    """Every size and number of tokens, in fp16; one in bf16."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for n, k in sizes:
+        weights = random_nf4(n, k, device=device)
+        for m in tokens:
+            for dtype in (torch.float16, torch.bfloat16)[: 2 if m == 1 else 1]:
+                x = torch.randn(m, k, device=device).to(dtype)
+                nbytes = weights[0].nbytes + x.nbytes + m * n * x.element_size()
+                row = Row(str(dtype).removeprefix("torch."), m, n, k, nbytes)
+                if device == "cuda":
+                    row.tile = str(nf4_tile(x, weights[0]))
+                exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
+                calls = [lambda w=w, x=x: nf4_product(x, w) for w in weights]
+                anchors: dict[str, Any] = absent("bitsandbytes")
+                anchors["cublas"] = lambda x=x, n=n: cublas(x, n)
+                if device == "cuda" and find_spec("bitsandbytes"):
+                    anchors["bitsandbytes"] = lambda x=x, n=n: bitsandbytes(x, n)
+                yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
+
+
+def candidates(m: int, k: int) -> list[Tile]:
+    """Tiles worth trying for m tokens and k columns."""
+    batch = min(16, power_above(m))
+    tiles = [
+        inside(rows, batch, warps, stages)
+        for rows, warps, stages in (
+            *((16, 4, 2), (16, 4, 4), (16, 8, 2), (32, 4, 2), (32, 4, 3), (32, 8, 2)),
+        )
+    ]
+    tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
+    return [tile for tile in tiles if tile.splits <= Planes(k, BLOCK).chunks]
+
+
+def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
+    """Choose the tiles of every case in fp16."""
+
+    def cases() -> Iterator[Case]:
+        for n, k in sizes:
+            weights = random_nf4(n, k, device="cuda")
+            for m in tokens:
+                x = torch.randn(m, k, device="cuda").half()
+                exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
+
+                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
+                    return [lambda w=w: launch(x, w, tile) for w in weights]
+
+                tiles = candidates(m, k)
+                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
+
+    return best_tiles("nf4", cases())

@@ -1,0 +1,72 @@
+"""Microseconds of an operation whose weights come from memory, not from a cache.
+
+    time = median over replays of (one CUDA graph of a call per copy) / copies
+
+Copies of the weights, together larger than twice the L2 cache, are used in turn, so
+that each call finds its own gone; a graph takes Python and the launches out of the
+time. On a CPU the calls are timed by the clock, a few times: no claims.
+
+Read in order: `copies_past_cache`, `microseconds`, `bandwidth`.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import torch
+
+REPLAYS = 25
+CPU_RUNS = 3
+
+
+def copies_past_cache(nbytes: int) -> int:
+    """How many copies of `nbytes` exceed twice the cache of the GPU, at least two."""
+    if not torch.cuda.is_available():
+        return 1
+    cache_bytes = torch.cuda.get_device_properties(0).L2_cache_size
+    return max(2, -(-2 * cache_bytes // max(nbytes, 1)) + 1)
+
+
+def microseconds(calls: Sequence[Callable[[], object]]) -> float:
+    """Median time of a call, the calls made in turn."""
+    if not torch.cuda.is_available():
+        return statistics.median(_by_clock(calls[0]) for _ in range(CPU_RUNS))
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # compile and allocate before the capture
+        for call in calls[:2]:
+            call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        kept = [call() for call in calls]
+    times = [_by_events(graph.replay) / len(calls) for _ in range(REPLAYS + 3)][3:]
+    del kept
+    return statistics.median(times)
+
+
+def _by_clock(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1e6
+
+
+def _by_events(call: Callable[[], object]) -> float:
+    """Microseconds between two events around `call`."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) * 1e3
+
+
+@cache
+def bandwidth() -> float | None:
+    """Bytes a microsecond of a large copy, both ways counted; None on a CPU."""
+    if not torch.cuda.is_available():
+        return None
+    source = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / microseconds([lambda: target.copy_(source)])

@@ -1,0 +1,151 @@
+"""What the compiler made of each fast kernel, for a Hopper GPU, without one.
+
+    python -m lib.kernels.compiled        # registers, stack, shared bytes, instructions
+
+Four things are worth knowing before a kernel ever runs. Stack bytes are registers that
+did not fit and went to memory. LDGSTS.128 are copies of 16 bytes that run ahead in the
+background, HMMA and HGMMA the matrix unit's instructions. STS.128 in a product means
+that decoded weights make a round trip through shared memory on their way there.
+
+Read in order: `Compiled`, `compile_kernel`, `cases`.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from lib.kernels import int4_triton, nf4_triton
+from lib.kernels.compiler import INTERPRETED, MISSING, triton
+
+HOPPER = 90
+POINTERS = {  # dtype of each kernel argument; the rest are int32
+    "codes": "*i16",
+    "nested": "*fp32",
+    "mean": "*fp32",
+    "dynamic": "*fp32",
+    "levels": "*fp32",
+    "packed": "*u8",
+}
+ALIGNED = {"x", "codes", "constants", "nested", "packed", "y", "w"}  # by 16 bytes
+ROUND = {"N", "K", "count", "blocks"}  # multiples of 16, as in most models
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel's needs, and how often each instruction stands in its code."""
+
+    name: str
+    registers: int  # a thread
+    stack: int  # bytes a thread: spilled registers
+    shared: int  # bytes a program
+    instructions: dict[str, int]
+
+    def count(self, *parts: str) -> int:
+        """Instructions that have all of `parts` in their names."""
+        named = self.instructions.items()
+        return sum(n for name, n in named if all(part in name for part in parts))
+
+
+def compile_kernel(
+    name: str, kernel, pointers: dict[str, str], warps: int, **constants
+) -> Compiled:
+    """Compile for Hopper as a launch with these pointers and constants would."""
+    if MISSING is not None or INTERPRETED:
+        raise ValueError("compiling needs Triton, and TRITON_INTERPRET unset")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    pointers = POINTERS | pointers
+    types = {
+        argument: "constexpr"
+        if argument in constants
+        else pointers.get(argument, "i32")
+        for argument in kernel.arg_names
+    }
+    divisible = [["tt.divisibility", 16]]
+    attributes = {
+        (at,): divisible
+        for at, argument in enumerate(kernel.arg_names)
+        if argument in ALIGNED | ROUND
+    }
+    source = ASTSource(kernel, types, constants, attributes)
+    options = {"num_warps": warps, "num_stages": constants.get("STAGES", 3)}
+    binary = triton.compile(source, GPUTarget("cuda", HOPPER, 32), options)
+    registers, stack = _resources(binary.asm["cubin"])
+    operations = re.findall(
+        r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)", binary.asm["sass"], re.MULTILINE
+    )
+    counts = dict(Counter(operations))
+    return Compiled(name, registers, stack, binary.metadata.shared, counts)
+
+
+def _resources(cubin: bytes) -> tuple[int, int]:
+    """Registers and stack bytes of a thread, as cuobjdump reads them."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        tool = triton.knobs.nvidia.cuobjdump.path
+        said = subprocess.run(
+            [tool, "--dump-resource-usage", file.name],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    return tuple(int(re.search(rf"{key}:(\d+)", said)[1]) for key in ("REG", "STACK"))
+
+
+def cases() -> Iterator[Compiled]:
+    """Every fast kernel, in tiles as the rules choose them for 8192 rows."""
+    int4 = {"G": 128, "P": 2, "L": 64, "SEAMLESS": True}
+    for dtype, constants in (("fp16", "*fp16"), ("bf16", "*i32")):
+        kind = "symmetric" if constants == "*fp16" else "zeros"
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": constants}
+        for rows, batch in ((16, 1), (32, 16)):
+            tile = {"SPLITS": 4, "ROWS": rows, "BATCH": batch, "STAGES": 4}
+            name = f"int4_skinny_{batch}_{dtype}_{kind}"
+            kernel = int4_triton.skinny
+            yield compile_kernel(name, kernel, pointers, 4, **int4, **tile)
+        tile = {"ROWS": 128, "BATCH": 64, "STAGES": 3}
+        name = f"int4_wide_64_{dtype}_{kind}"
+        yield compile_kernel(name, int4_triton.wide, pointers, 8, **int4, **tile)
+    nf4 = {"G": 64, "P": 1, "L": 64, "SEAMLESS": True, "NESTED": 256}
+    for dtype, batch in (("fp16", 1), ("bf16", 16)):
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*u8"}
+        tile = {"SPLITS": 4, "ROWS": 16, "BATCH": batch, "STAGES": 3}
+        name = f"nf4_skinny_{batch}_{dtype}"
+        yield compile_kernel(name, nf4_triton.skinny, pointers, 4, **nf4, **tile)
+    pointers = {"w": "*fp16", "constants": "*u8"}
+    block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}
+    flags = {"WHOLE": True, "SHUFFLE": True}
+    kernel = nf4_triton.dequantize
+    yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
+
+
+def main() -> None:
+    """Print the table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+    as_json = parser.parse_args().json
+    rows = list(cases())
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    columns = (("HMMA",), ("HGMMA",), ("LDGSTS", "128"), ("STS.128",), ("SHFL",))
+    titles = " ".join(f"{'.'.join(parts):>10}" for parts in columns)
+    print(f"{'kernel':28} registers stack  shared   all {titles}")
+    for row in rows:
+        counts = " ".join(f"{row.count(*parts):10}" for parts in columns)
+        total = sum(row.instructions.values())
+        print(
+            f"{row.name:28} {row.registers:9} {row.stack:5} {row.shared:7} {total:5} "
+            f"{counts}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""y = x Ŵᵀ for 4-bit Ŵ, decoded on the way, so that Ŵ never reaches device memory.
+
+    y[m, n] = Σ_g s[g, n] Σ_{k in g} (q[n, k] - z[g, n]) x[m, k]
+
+Bytes: N K / 2 of codes, 2 N K / G of fp16 steps (4 N K / G with zero points), 2 M K of
+x, 2 M N of y. At G = 128 a weight takes 0.516 bytes (0.531): fp16's 2 bytes cost at
+most 3.88 times as much, and for few tokens time is bytes.
+
+q - z is exact in 11 bits and in bf16's 8; products are summed in float32 by the matrix
+unit, and the step multiplies each group's float32 sum. So for n terms the error is that
+of a float32 sum, n 2⁻²⁴ Σ |s (q - z) x|, and one rounding to the dtype of x.
+
+Read in order: `Int4`, `int4_reference`, the kernels in int4_triton.py, `launch`,
+`int4_product`. Taught in notebooks/16.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float16, Int16, Int32
+from torch import Tensor
+
+from lib.kernels.blocks import summed
+from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.entry import checked_activations
+from lib.kernels.int4_triton import naive as _naive
+from lib.kernels.int4_triton import skinny as _skinny
+from lib.kernels.int4_triton import wide as _wide
+from lib.kernels.planes import FOUR, Planes, pack_planes, unpack_planes
+from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
+from lib.quant.grouped import Grouped
+
+MIDDLE = 8  # what a symmetric code is stored above
+SKINNY = 16  # up to so many tokens one program sums all columns
+
+
+@dataclass(frozen=True, eq=False)
+class Int4:
+    """A matrix in the kernels' layout.
+
+    `constants` are fp16 steps of a symmetric matrix, whose zero point is 8, or int32
+    with the step in the lower half and the zero point in the upper one: four bytes, the
+    least that the hardware copies in the background.
+    """
+
+    codes: Int16[Tensor, "chunks rows length"]
+    constants: Float16[Tensor, "groups rows"] | Int32[Tensor, "groups rows"]
+    planes: Planes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes and constants."""
+        return self.codes.nbytes + self.constants.nbytes
+
+    def to(self, device: torch.device | str) -> "Int4":
+        """The same matrix elsewhere."""
+        return Int4(self.codes.to(device), self.constants.to(device), self.planes)
+
+    def grid(self) -> tuple[Float16[Tensor, "rows groups"], Int32[Tensor, "r groups"]]:
+        """Steps and zero points, as the codes 0 … 15 know them."""
+        constants = self.constants.T
+        if constants.dtype == torch.float16:
+            return constants, torch.full((1, constants.shape[1]), MIDDLE).int()
+        step = (constants & 0xFFFF).to(torch.int16).view(torch.float16)
+        return step, constants >> 16
+
+
+def pack_int4(grouped: Grouped) -> Int4:
+    """The kernels' layout of a matrix of at most 4 bits, with columns in their order.
+
+    ValueError for more bits, grids shared by rows, an act-order, or steps outside fp16.
+    """
+    grid, (rows, cols) = grouped.grid, grouped.codes.shape
+    if grid.bits > FOUR or grid.low < -MIDDLE:
+        raise ValueError(f"codes {grid.low} to {grid.high} do not fit 4 bits")
+    if grouped.order is not None:
+        raise ValueError("columns cut in another order have no groups side by side")
+    if len(grid.scale) != rows:
+        raise ValueError(f"one grid for {rows} rows: expand it to a grid a row")
+    step = grid.scale.half()
+    if not step.isfinite().all():
+        raise ValueError(f"a step of {grid.scale.max().item():.3g} exceeds fp16")
+    by = MIDDLE if grid.low < 0 else 0
+    codes = (grouped.codes.to(torch.int16) + by).to(torch.uint8)
+    group = cols // step.shape[1]
+    constants = step.T.contiguous()
+    if grid.low >= 0 or grid.zero.any():
+        low = constants.view(torch.int16).to(torch.int32) & 0xFFFF
+        zero = (grid.zero.T.to(torch.int32) + by).contiguous()
+        constants = zero << 16 | low
+    return Int4(pack_planes(codes, group), constants, Planes(cols, group))
+
+
+def int4_reference(
+    x: Float[Tensor, "m cols"], w: Int4, *, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "m rows"]:
+    """The equation, in `dtype`; y in the dtype of x."""
+    step, zero = w.grid()
+    codes = unpack_planes(w.codes, w.planes).to(torch.int32)
+    steps = codes.unflatten(1, (w.planes.groups, -1)) - zero[..., None]
+    weight = (steps * step[..., None].to(dtype)).flatten(1)
+    return (x.to(dtype) @ weight.T).to(x.dtype)
+
+
+def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
+    """The measured tile, or one that gives every multiprocessor 16 warps."""
+    rows, m = w.constants.shape[1], len(x)
+    if tile := chosen("int4", x, rows, w.planes.cols):
+        return tile
+    crowd = 16 * multiprocessors(x)  # warps that hide the memory's latency
+    if m <= SKINNY:
+        tall = 16 if m <= 4 else 32
+        want = power_above(crowd * tall // rows)
+        splits = max(2, min(8, want, power_above(w.planes.chunks)))
+        return inside(tall, power_above(m), splits, stages=4)
+    batch = min(64, power_above(m))
+    programs = -(-rows // 128) * -(-m // batch)
+    splits = max(1, min(8, w.planes.chunks // 4, crowd // 8 // programs))
+    return Tile(128, batch, splits, warps=8, stages=4 if batch < 64 else 3)
+
+
+def launch(
+    x: Float[Tensor, "m cols"],
+    w: Int4,
+    tile: Tile | None = None,
+    *,
+    naive: bool = False,
+) -> Float[Tensor, "m rows"]:
+    """y by a kernel, in the dtype of x: where x lives, in the given tile."""
+    require_triton(x)
+    (m, k), (groups, n), planes = x.shape, w.constants.shape, w.planes
+    tile, dtype = tile or int4_tile(x, w), x.dtype
+    x = x.contiguous().to(widened(dtype))
+    sizes = (m, n, k, planes.chunks, groups)
+    layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
+    matrix = (x, w.codes, w.constants)
+    if naive:
+        y = x.new_empty(m, n)
+        _naive[(n, m)](*matrix, y, *sizes, **layout, num_warps=1)
+        return y.to(dtype)
+    grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
+    block = {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
+    block |= layout | {"num_warps": tile.warps, "num_stages": tile.stages}
+    if tile.inside:
+        y = x.new_empty(m, n)
+        seamless = planes.seamless and planes.chunks % tile.splits == 0
+        _skinny[grid](
+            *matrix, y, *sizes, SEAMLESS=seamless, SPLITS=tile.splits, **block
+        )
+        return y.to(dtype)
+    split = tile.splits > 1
+    shape = (tile.splits, m, n) if split else (m, n)
+    y = x.new_empty(shape, dtype=torch.float32 if split else x.dtype)
+    each = -(-planes.chunks // tile.splits)
+    _wide[(*grid, tile.splits)](
+        *matrix, y, *sizes, each, SEAMLESS=planes.seamless, **block
+    )
+    return (summed(y, x.dtype) if split else y).to(dtype)
+
+
+def int4_product(
+    x: Float[Tensor, "*batch cols"], w: Int4
+) -> Float[Tensor, "*batch rows"]:
+    """y = x Ŵᵀ in the dtype of x: on a GPU the fast kernel, on a CPU the reference.
+
+    ValueError for another dtype than fp16, bf16 or float32, other columns, another
+    device, or where a gradient is wanted: these kernels only infer.
+    """
+    flat = checked_activations(x, w.planes.cols, w.codes.device)
+    y = torch.ops.llm_compression.int4_product(
+        flat, w.codes, w.constants, w.planes.group
+    )
+    return y.view(*x.shape[:-1], y.shape[1])
+
+
+torch.library.define(
+    "llm_compression::int4_product",
+    "(Tensor x, Tensor codes, Tensor constants, int group) -> Tensor",
+)
+
+
+@torch.library.impl("llm_compression::int4_product", "CPU")
+def _on_cpu(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
+    return int4_reference(x, Int4(codes, constants, Planes(x.shape[1], group)))
+
+
+@torch.library.impl("llm_compression::int4_product", "CUDA")
+def _on_cuda(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
+    if not len(x):
+        return x.new_empty(0, constants.shape[1])
+    return launch(x, Int4(codes, constants, Planes(x.shape[1], group)))
+
+
+@torch.library.register_fake("llm_compression::int4_product")
+def _shape_only(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
+    return x.new_empty(x.shape[0], constants.shape[1])

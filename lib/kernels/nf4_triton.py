@@ -1,0 +1,269 @@
+"""The kernels of nf4.py and nf4_dequantize.py: sixteen levels looked up in a warp.
+
+    level of code q = what lane q mod 16 of the warp holds                 (shfl.idx)
+
+A table in memory would cost an address and a load for each weight. Lanes 0 … 15 (and
+16 … 31 again) hold the sixteen levels instead, and one shuffle a weight reads the lane
+that the code names; the shuffle ignores all but the lowest four bits of its index, so
+codes need shifting only.
+
+Read in order: `skinny`, `_decode`, `constants_of`; then `dequantize`.
+"""
+
+import struct
+
+import torch
+
+from lib.kernels.blocks import VARY, activations
+from lib.kernels.compiler import no_type_check, tl, triton
+from lib.kernels.planes import FOUR
+from lib.quant.normal_float import normal_float_levels
+
+SEGMENT = "0x100f"  # shfl's c: index mod 16, within each half of the warp
+
+
+def _lane_level(bits: list[int]) -> list[str]:
+    """PTX that puts bits[lane mod 16] into T: four rounds of halving the choice.
+
+    It depends on nothing that a loop changes, so that ptxas computes it once.
+    """
+    lines = [".reg .b32 T, lane, " + ", ".join(f"h{i}" for i in range(8)) + ";"]
+    lines += [".reg .pred p;", "mov.u32 lane, %laneid;"]
+    now = [f"0x{value:08x}" for value in bits]
+    for bit in range(4):
+        lines += [f"and.b32 T, lane, {1 << bit};", "setp.ne.b32 p, T, 0;"]
+        for i in range(len(now) // 2):
+            lines += [f"selp.b32 h{i}, {now[2 * i + 1]}, {now[2 * i]}, p;"]
+        now = [f"h{i}" for i in range(len(now) // 2)]
+    return [*lines, "mov.b32 T, h0;"]
+
+
+def _words_text(dtype: torch.dtype) -> str:
+    """PTX from two words to four pairs of levels in 16 bits."""
+    bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
+    lines = [*_lane_level([value & 0xFFFF for value in bits]), ".reg .b32 a, b;"]
+    for plane in range(FOUR):
+        for name, half in (("a", 0), ("b", 16)):
+            lines += [
+                f"shr.u32 {name}, $4, {half + FOUR * plane};",
+                f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
+            ]
+        lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
+    return "{" + "\n".join(lines) + "}"
+
+
+def _bytes_text() -> str:
+    """PTX from four bytes to the float32 levels of their high, then low, nibbles."""
+    bits = [
+        struct.unpack("<I", struct.pack("<f", level))[0]
+        for level in normal_float_levels().tolist()
+    ]
+    lines = [*_lane_level(bits), ".reg .b32 a;"]
+    for byte in range(4):
+        for first, shift in ((0, 8 * byte + 4), (4, 8 * byte)):
+            lines += [
+                f"shr.u32 a, $8, {shift};",
+                f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
+            ]
+    return "{" + "\n".join(lines) + "}"
+
+
+_WORDS_F16 = tl.constexpr(_words_text(torch.float16))
+_WORDS_BF16 = tl.constexpr(_words_text(torch.bfloat16))
+_WORDS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
+_BYTES = tl.constexpr(_bytes_text())
+_BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
+
+
+@triton.jit
+@no_type_check
+def _decode(words, levels, DTYPE: tl.constexpr):
+    """The levels of four planes: in 16 bits by shuffles, in float32 from the table."""
+    if tl.float16 == DTYPE:
+        return tl.inline_asm_elementwise(
+            _WORDS_F16, _WORDS_OPERANDS, [words], (tl.float16,) * 4, True, 2
+        )
+    elif tl.bfloat16 == DTYPE:
+        return tl.inline_asm_elementwise(
+            _WORDS_BF16, _WORDS_OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
+        )
+    else:
+        return (
+            tl.load(levels + (words & 15)),
+            tl.load(levels + ((words >> 4) & 15)),
+            tl.load(levels + ((words >> 8) & 15)),
+            tl.load(levels + ((words >> 12) & 15)),
+        )
+
+
+@triton.jit
+@no_type_check
+def constants_of(
+    constants,  # float32; or uint8 codes into `dynamic`
+    at,  # where they lie
+    block,  # which blocks, in row-major order, they belong to
+    nested,
+    mean,
+    dynamic,
+    NESTED: tl.constexpr,
+):
+    """c, or d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
+    c = tl.load(constants + at)
+    if c.dtype == tl.uint8:
+        c = tl.load(dynamic + c.to(tl.int32)) * tl.load(nested + block // NESTED) + mean
+    return c
+
+
+@triton.jit
+@no_type_check
+def _four_constants(
+    constants, nested, mean, dynamic,
+    c, n, N, groups,
+    P: tl.constexpr,
+    NESTED: tl.constexpr,
+):  # fmt: skip
+    """Constants of rows n for the four planes of chunk c, each block's loaded once."""
+    last = groups - 1  # planes beyond it meet no x
+    g = tl.minimum(4 * c // P, last)
+    c0 = constants_of(
+        constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
+    )
+    c1, c2, c3 = c0, c0, c0
+    if P % 4 != 0:
+        g = tl.minimum((4 * c + 2) // P, last)
+        c2 = constants_of(
+            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
+        )
+        c3 = c2
+    if P % 2 != 0:
+        g = tl.minimum((4 * c + 1) // P, last)
+        c1 = constants_of(
+            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
+        )
+        g = tl.minimum((4 * c + 3) // P, last)
+        c3 = constants_of(
+            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
+        )
+    return c0, c1, c2, c3
+
+
+@triton.jit(do_not_specialize=VARY)
+@no_type_check
+def naive(
+    x,  # (M, K)
+    codes,  # (chunks, N, L)
+    constants,  # (groups, N): float32, or uint8 with double quantization
+    nested, mean, dynamic,  # of double quantization
+    levels,  # 16
+    y,  # (M, N)
+    M, N, K, chunks, groups,
+    G: tl.constexpr,
+    P: tl.constexpr,
+    L: tl.constexpr,
+    NESTED: tl.constexpr,
+):  # fmt: skip
+    """One program, one number, its levels from a table."""
+    n, m = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    i = tl.arange(0, L)
+    mu = tl.load(mean)
+    total = 0.0
+    for plane in range(4 * chunks):
+        words = tl.load(codes + (plane // 4 * N + n) * L + i).to(tl.int32)
+        level = tl.load(levels + ((words >> (plane % 4 * 4)) & 15))
+        g = tl.minimum(plane // P, groups - 1)
+        c = constants_of(
+            constants, g * N + n, n * groups + g, nested, mu, dynamic, NESTED
+        )
+        there = activations(x + m * K, plane, i, groups, G, P, L, False)
+        total += c * tl.sum(level * there.to(tl.float32), 0)
+    tl.store(y + m * N + n, total.to(y.dtype.element_ty))
+
+
+@triton.jit(do_not_specialize=VARY)
+@no_type_check
+def skinny(
+    x, codes, constants, nested, mean, dynamic, levels, y,
+    M, N, K, chunks, groups,
+    G: tl.constexpr,
+    P: tl.constexpr,
+    L: tl.constexpr,
+    NESTED: tl.constexpr,
+    SEAMLESS: tl.constexpr,
+    SPLITS: tl.constexpr,
+    ROWS: tl.constexpr,
+    BATCH: tl.constexpr,
+    STAGES: tl.constexpr,
+):  # fmt: skip
+    """The `skinny` of int4_triton.py with levels for steps: a chunk a warp and a turn.
+
+    The constants of a chunk take two dependent loads, so they are read a turn early.
+    """
+    SHARED: tl.constexpr = 4 if P % 4 == 0 else (2 if P % 2 == 0 else 1)
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    token = tl.program_id(1) * BATCH + tl.arange(0, BATCH)
+    n, i = tl.minimum(row, N - 1)[None, :], tl.arange(0, L)
+    c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
+    x += tl.minimum(token, M - 1).to(tl.int64)[None, None, :] * K
+    mu = tl.load(mean)
+    total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+    ahead = _four_constants(constants, nested, mu, dynamic, c, n, N, groups, P, NESTED)
+    for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
+        constant = ahead
+        ahead = _four_constants(
+            constants, nested, mu, dynamic, first + SPLITS + c, n, N, groups, P, NESTED
+        )
+        chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
+        words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
+        level = _decode(words, levels, x.dtype.element_ty)
+        part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+        for j in tl.static_range(4):
+            plane = (4 * (first + c) + j)[:, :, None]
+            there = activations(x, plane, i[:, None], groups, G, P, L, SEAMLESS)
+            part = tl.dot(level[j], there, part, input_precision="ieee")
+            if (j + 1) % SHARED == 0:
+                total += part * constant[j][:, :, None]
+                part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+    inside = (row < N)[:, None] & (token < M)[None, :]
+    y += token.to(tl.int64)[None, :] * N + row[:, None]
+    tl.store(y, tl.sum(total, 0).to(y.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+@no_type_check
+def dequantize(
+    packed,  # bytes, two codes each, the first one in the high nibble
+    constants, nested, mean, dynamic, levels,
+    w,
+    count, blocks,
+    HALF: tl.constexpr,  # bytes of a block
+    BYTES: tl.constexpr,  # and the power of two above
+    RUNS: tl.constexpr,  # blocks of a program
+    NESTED: tl.constexpr,
+    WHOLE: tl.constexpr,  # no block is short, and HALF = BYTES
+    SHUFFLE: tl.constexpr,
+):  # fmt: skip
+    """w = c l_q, multiplied in float32 and rounded once, 16 bytes to a store."""
+    block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
+    known = tl.minimum(block, blocks - 1)
+    c = constants_of(constants, known, known, nested, tl.load(mean), dynamic, NESTED)
+    place = tl.arange(0, BYTES)[None, :]
+    at = block.to(tl.int64)[:, None] * HALF + place
+    here = (block < blocks)[:, None]
+    if not WHOLE:
+        here = here & (place < HALF) & (at < (count + 1) // 2)
+    codes = tl.load(packed + at, mask=here, other=0)
+    if SHUFFLE:
+        high, low = tl.inline_asm_elementwise(
+            _BYTES, _BYTES_OPERANDS, [codes], (tl.float32, tl.float32), True, 4
+        )
+    else:
+        high = tl.load(levels + (codes >> 4).to(tl.int32))
+        low = tl.load(levels + (codes & 15).to(tl.int32))
+    pair = tl.join(high * c[:, None], low * c[:, None])  # (RUNS, BYTES, 2)
+    pair = tl.reshape(pair.to(w.dtype.element_ty), (RUNS, 2 * BYTES))
+    place = tl.arange(0, 2 * BYTES)[None, :]
+    at = block.to(tl.int64)[:, None] * (2 * HALF) + place
+    here = (block < blocks)[:, None]
+    if not WHOLE:
+        here = here & (place < 2 * HALF) & (at < count)
+    tl.store(w + at, pair, mask=here)

@@ -1,0 +1,102 @@
+"""How the kernels want 4-bit codes: four planes a word, chunks before rows.
+
+    word[c, n, i] = Σ_j code[n, column(4c + j, i)] · 16^j          (chunks, rows, L)
+
+Plane p holds L columns of one group; a word of 16 bits holds the same place i of four
+planes. One mask and one shift then free the codes of L neighbours at once, in the order
+in which the activations lie in memory, and no code has to move between threads. A
+block of rows is contiguous for each chunk: long loads, whichever row comes first.
+
+    column(p, i) = G ⌊p / P⌋ + L (p mod P) + i,    P = ⌈G / L⌉ planes to a group of G
+
+L is 64 where it divides G, else 32; a group that L does not divide is padded to P L
+columns, and the planes to a multiple of four, with codes that meet no activation.
+
+Read in order: `Planes`, `pack_planes`, `unpack_planes`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int, Int16, UInt8
+from torch import Tensor
+
+FOUR = 4  # codes in a word of 16 bits, bits in a code
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Where each column of a matrix of `cols` columns in groups of `group` lies."""
+
+    cols: int
+    group: int
+
+    def __post_init__(self):
+        if self.group < 1 or self.cols < 1 or self.cols % self.group:
+            raise ValueError(
+                f"group={self.group} does not divide the {self.cols} columns"
+            )
+
+    @property
+    def groups(self) -> int:
+        """Groups in a row."""
+        return self.cols // self.group
+
+    @property
+    def length(self) -> int:
+        """L, the columns of a plane."""
+        return 64 if self.group % 64 == 0 else 32
+
+    @property
+    def per_group(self) -> int:
+        """P, the planes of a group."""
+        return -(-self.group // self.length)
+
+    @property
+    def chunks(self) -> int:
+        """Words that hold one place of every plane."""
+        return -(-self.groups * self.per_group // FOUR)
+
+    @property
+    def seamless(self) -> bool:
+        """No column is padding: plane p begins at column L p, to the last plane."""
+        return FOUR * self.chunks * self.length == self.cols
+
+    def columns(self) -> Int[Tensor, "planes length"]:
+        """The column at each place of each plane; -1 where there is none."""
+        plane = torch.arange(FOUR * self.chunks)[:, None]
+        place = torch.arange(self.length)[None]
+        within = plane % self.per_group * self.length + place
+        group = plane // self.per_group
+        here = (within < self.group) & (group < self.groups)
+        return torch.where(here, group * self.group + within, -1)
+
+
+def pack_planes(
+    codes: UInt8[Tensor, "rows cols"], group: int
+) -> Int16[Tensor, "chunks rows length"]:
+    """The words of codes 0 … 15; ValueError for others, or groups that don't fit."""
+    if codes.numel() and codes.max() > 15:
+        raise ValueError(f"code {codes.max().item()} does not fit 4 bits")
+    planes = Planes(codes.shape[1], group)
+    if planes.chunks * planes.length * len(codes) >= 2**31:
+        raise ValueError(f"{tuple(codes.shape)} codes are too many for 32-bit offsets")
+    padded = torch.nn.functional.pad(codes, (0, 1))  # column -1: what no x meets
+    places = padded[:, planes.columns().to(codes.device)]  # (rows, planes, L)
+    nibbles = places.to(torch.int32).unflatten(1, (planes.chunks, FOUR))
+    shift = FOUR * torch.arange(FOUR, device=codes.device)[:, None]
+    words = (nibbles << shift).sum(2)  # (rows, chunks, L), 0 … 65535
+    return words.transpose(0, 1).to(torch.int16).contiguous()
+
+
+def unpack_planes(
+    words: Int16[Tensor, "chunks rows length"], planes: Planes
+) -> UInt8[Tensor, "rows cols"]:
+    """The codes that `pack_planes` took."""
+    shift = FOUR * torch.arange(FOUR, device=words.device)[:, None]
+    nibbles = words.transpose(0, 1)[:, :, None] >> shift & 15  # (rows, chunks, 4, L)
+    places = nibbles.flatten(1).to(torch.uint8)
+    columns = planes.columns().to(words.device).flatten()
+    codes = places.new_empty(len(places), planes.cols)
+    codes[:, columns[columns >= 0]] = places[:, columns >= 0]
+    return codes

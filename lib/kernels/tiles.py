@@ -1,0 +1,91 @@
+"""Which tile a kernel works in: a table of measured choices, a rule elsewhere.
+
+Nothing is tuned while a program runs: the same call makes the same sums in the same
+order on every day. `python -m lib.bench NAME --tune` measures candidates and keeps the
+best in tiles.json, the table.
+
+Read in order: `Tile`, `inside`, `bucket`, `chosen`, `keep`.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The part of y that a program makes, and with how many threads and buffers.
+
+    `splits` programs share the columns, and a second kernel adds their sums in order;
+    or, `inside` one program, `splits` warps do.
+    """
+
+    rows: int  # of the weights
+    batch: int  # rows of x
+    splits: int = 1
+    warps: int = 4
+    stages: int = 4
+    inside: bool = False
+
+    def __post_init__(self):
+        for name in ("rows", "batch", "warps"):
+            value = getattr(self, name)
+            if value < 1 or value & (value - 1):
+                raise ValueError(f"{name}={value} is not a power of two")
+        if self.splits < 1 or self.stages < 1:
+            raise ValueError(f"splits={self.splits}, stages={self.stages}: at least 1")
+        if self.inside and self.splits != self.warps:
+            raise ValueError(f"splits={self.splits} inside, but warps={self.warps}")
+
+
+def inside(rows: int, batch: int, warps: int, stages: int) -> Tile:
+    """A tile whose warps share the columns."""
+    return Tile(rows, batch, warps, warps, stages, inside=True)
+
+
+TABLE = Path(__file__).with_name("tiles.json")
+Key = tuple[str, str, str]  # operation, device, bucket
+
+
+def kept(table: Path = TABLE) -> dict[Key, Tile]:
+    """The choices in the table."""
+    rows = json.loads(table.read_text())
+    return {tuple(row["key"]): Tile(**row["tile"]) for row in rows}
+
+
+MEASURED: dict[Key, Tile] = kept()
+
+
+def keep(table: Path = TABLE) -> None:
+    """Write `MEASURED` to the table, one choice a line."""
+    rows = [{"key": key, "tile": asdict(MEASURED[key])} for key in sorted(MEASURED)]
+    text = ",\n".join(json.dumps(row) for row in rows)
+    table.write_text(f"[\n{text}\n]\n")
+
+
+def power_above(number: int) -> int:
+    """The least power of two that is not below `number`."""
+    return 1 << max(number - 1, 0).bit_length()
+
+
+def bucket(m: int, n: int, k: int) -> str:
+    """Sizes that share a choice: each rounded up to a power of two."""
+    return "x".join(str(power_above(size)) for size in (m, n, k))
+
+
+def chosen(operation: str, x: Tensor, n: int, k: int) -> Tile | None:
+    """The measured choice for x (m, k) times n rows, or None where there is none."""
+    if not x.is_cuda:
+        return None
+    device = torch.cuda.get_device_name(x.device)
+    return MEASURED.get((operation, device, bucket(x.shape[0], n, k)))
+
+
+def multiprocessors(x: Tensor) -> int:
+    """How many programs run side by side where x lives, at one a multiprocessor."""
+    if not x.is_cuda:
+        return 1
+    return torch.cuda.get_device_properties(x.device).multi_processor_count

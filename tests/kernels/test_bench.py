@@ -1,0 +1,106 @@
+"""The benchmark's own arithmetic, and a run of it without a GPU."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
+from lib.bench.kernel_rows import Row, absent, measured, tabulated
+from lib.bench.timing import microseconds
+from lib.kernels.tiles import Tile
+
+OPERATIONS = (kernel_int4, kernel_nf4, kernel_nf4_dequantize)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)
+def test_every_operation_is_right_and_timed(operation):
+    rows = list(operation.measure([(128, 256)], [1]))
+    assert rows
+    for row in rows:
+        assert row.error is None and row.ours > 0, row
+        assert row.nbytes > 128 * 256 // 2
+
+
+def test_a_wrong_result_is_not_timed():
+    exact = torch.ones(2, dtype=torch.float64)
+    for wrong in (torch.full((2,), 1.01), torch.tensor([1.0, torch.nan])):
+        row = measured(Row("", 1, 1, 1, 1), [lambda y=wrong: y], exact, 1e-3, {})
+        assert row.ours is None and "relative error" in row.error
+
+
+def test_a_failing_anchor_is_noted_and_the_others_are_timed():
+    anchors = {"works": lambda: [lambda: None]} | absent("no_such_package")
+    y = torch.ones(1)
+    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
+    assert row.anchors["no_such_package"].endswith("no_such_package is not installed")
+    assert row.anchors["works"] == row.best_anchor > 0
+
+
+def test_ratios_are_what_they_say(monkeypatch):
+    monkeypatch.setattr(kernel_rows, "bandwidth", lambda: 10.0)
+    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, anchors={"a": 60.0, "b": "absent"})
+    table = tabulated([row])[0]
+    assert (table["floor"], table["of_floor"], table["times_best_anchor"]) == (
+        10,
+        0.5,
+        3,
+    )
+
+
+def test_times_are_microseconds():
+    import time
+
+    assert 2000 <= microseconds([lambda: time.sleep(0.002)]) < 20_000
+
+
+def test_candidates_fit_the_columns():
+    for operation in (kernel_int4, kernel_nf4):
+        for m in (1, 5, 16, 100, 1024):
+            tiles = operation.candidates(m, 2048)
+            assert tiles and len(set(tiles)) == len(tiles)
+            assert all(isinstance(tile, Tile) and tile.splits <= 8 for tile in tiles)
+
+
+def test_the_command_names_its_operations():
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "lib.bench", *arguments],
+            capture_output=True,
+            text=True,
+        )
+
+    assert "nf4_dequantize" in command().stdout.split()
+    unknown = command("int5")
+    assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
+
+
+def test_the_best_right_tile_is_kept(monkeypatch):
+    """On a CPU, with clocks and threads that need no GPU."""
+    fast, slow, wrong, broken = (Tile(16, 1, stages=n) for n in (1, 2, 3, 4))
+    exact = torch.ones(4, dtype=torch.float64)
+
+    def calls(tile):
+        if tile is broken:
+            raise RuntimeError("out of shared memory")
+        return [lambda: 2 * exact if tile is wrong else exact]
+
+    clock = {id(fast): 1.0, id(slow): 2.0, id(wrong): 0.5}
+    table = {}
+    monkeypatch.setattr(kernel_rows, "MEASURED", table)
+    monkeypatch.setattr(kernel_rows, "keep", lambda: None)
+    monkeypatch.setattr(kernel_rows, "_enter_device", lambda: None)
+    monkeypatch.setattr(kernel_rows, "attempt", lambda make: clock[_tile(make)])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    tiles = [slow, fast, wrong, broken]
+    case = kernel_rows.Case(torch.ones(1, 8), 4, exact, 1e-3, calls, tiles)
+    notes = kernel_rows.best_tiles("op", [case])
+    assert table == {("op", "a GPU", "1x4x8"): fast}
+    assert notes[0]["us"] == {str(slow): 2.0, str(fast): 1.0}
+
+
+def _tile(make):
+    """The tile that a deferred attempt is about."""
+    return id(make.__defaults__[1])

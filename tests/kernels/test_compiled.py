@@ -1,0 +1,82 @@
+"""The fast kernels, compiled for Hopper on whatever machine this is."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lib.kernels.compiled import Compiled, compile_kernel
+from lib.kernels.compiler import MISSING
+
+SHARED = 227 * 1024  # bytes that a program of an H100 may have
+REGISTERS = 65_536  # of a multiprocessor
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """Every case, compiled by a process in which Triton compiles."""
+    if MISSING is not None:
+        pytest.skip("Triton is not installed")
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    said = subprocess.run(
+        [sys.executable, "-m", "lib.kernels.compiled", "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stderr[-2000:]
+    return {row["name"]: Compiled(**row) for row in json.loads(said.stdout)}
+
+
+def test_nothing_spills_and_everything_fits(kernels):
+    for kernel in kernels.values():
+        assert kernel.stack == 0, f"{kernel.name} spills {kernel.stack} bytes a thread"
+        assert kernel.shared <= SHARED, f"{kernel.name} wants {kernel.shared} bytes"
+        assert not kernel.count("LDL") and not kernel.count("STL"), kernel.name
+
+
+def test_products_use_the_matrix_unit_and_background_copies(kernels):
+    for name, kernel in kernels.items():
+        if "dequantize" in name:
+            continue
+        unit = "HGMMA" if "wide" in name else "HMMA"
+        assert kernel.count(unit), f"{name} never multiplies on the matrix unit"
+        assert kernel.count("LDGSTS", "128"), f"{name} copies fewer than 16 bytes"
+
+
+def test_decoded_weights_stay_in_registers(kernels):
+    for name, kernel in kernels.items():
+        if "skinny" in name:
+            assert not kernel.count("STS.128"), f"{name} stores what it decoded"
+
+
+def test_two_weights_are_decoded_by_one_instruction(kernels):
+    """Per thread 16 x 256 x 4 / 128 = 128 weights: 64 subtractions, not 128."""
+    kernel = kernels["int4_skinny_1_fp16_symmetric"]
+    subtractions = kernel.instructions["HADD2"]
+    assert 64 <= subtractions < 80, f"{subtractions} subtractions for 128 weights"
+
+
+def test_few_tokens_leave_room_for_latency(kernels):
+    """At least 16 warps of 32 threads fit on a multiprocessor with one token."""
+    for name in ("int4_skinny_1_fp16_symmetric", "nf4_skinny_1_fp16"):
+        kernel = kernels[name]
+        by_shared = SHARED // kernel.shared * 4
+        by_registers = REGISTERS // (32 * kernel.registers)
+        assert min(by_shared, by_registers) >= 16, name
+
+
+def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels):
+    kernel = kernels["nf4_dequantize_fp16"]
+    assert kernel.count("SHFL") == 32, "32 weights a thread, a shuffle each"
+    assert kernel.count("STG") == kernel.count("STG", "128") == 4
+
+
+@pytest.mark.skipif(MISSING is not None, reason="Triton is not installed")
+def test_an_interpreted_kernel_cannot_be_compiled(device):
+    if device == "cuda":
+        pytest.skip("kernels are not interpreted here")
+    with pytest.raises(ValueError, match="TRITON_INTERPRET"):
+        compile_kernel("any", None, {}, 4)

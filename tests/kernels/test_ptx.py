@@ -1,0 +1,56 @@
+"""The assembly inside the kernels, which the interpreter skips, does what they mean."""
+
+import importlib.util
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+from lib.kernels.int4_triton import _unpack_two
+from lib.kernels.nf4_triton import _bytes_text, _words_text
+from lib.quant.normal_float import normal_float_levels
+
+spec = importlib.util.spec_from_file_location("ptx", Path(__file__).with_name("ptx.py"))
+ptx = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ptx)
+
+DTYPES = {"f16": (0x6400, np.float16), "bf16": (0x4300, ml_dtypes.bfloat16)}
+
+
+def words(seed):
+    """One random word of 32 bits a lane."""
+    return np.random.default_rng(seed).integers(0, 2**32, 32, dtype=np.uint32)
+
+
+@pytest.mark.parametrize("kind", DTYPES)
+def test_four_masks_and_subtractions_are_four_planes_of_q_minus_z(kind):
+    magic, dtype = DTYPES[kind]
+    for zeros in ((0, 15, 8, 7), (15, 0, 1, 14)):
+        w = words(zeros[0])
+        biases = [np.full(32, (magic | z) * 0x10001, np.uint32) for z in zeros]
+        text = _unpack_two(f"0x{magic * 0x10001:08x}", kind)
+        for plane, out in enumerate(ptx.run(text, [w, *biases], 4)):
+            got = out.view(np.uint16).view(dtype).astype(int).reshape(32, 2)
+            q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
+            assert np.array_equal(got, q.astype(int) - zeros[plane])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_shuffles_look_up_the_levels_of_words(dtype):
+    w = words(1)
+    levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
+    for plane, out in enumerate(ptx.run(_words_text(dtype), [w], 4)):
+        q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
+        assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
+
+
+def test_shuffles_look_up_the_levels_of_bytes():
+    w = words(2)
+    out = ptx.run(_bytes_text(), [w], 8)
+    levels = normal_float_levels().numpy()
+    for byte in range(4):
+        high, low = w >> 8 * byte + 4 & 15, w >> 8 * byte & 15
+        assert np.array_equal(out[byte].view(np.float32), levels[high])
+        assert np.array_equal(out[4 + byte].view(np.float32), levels[low])
