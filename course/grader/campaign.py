@@ -210,7 +210,7 @@ def connected(cluster: str | None, workers: int | None) -> Iterator:
                 local = LocalCluster(
                     n_workers=workers or os.cpu_count(),
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # nothing to clash with
                     security=True,  # TLS, by a key of this run: nobody else gives work
                     silence_logs=logging.CRITICAL,
                 )

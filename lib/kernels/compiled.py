@@ -100,16 +100,21 @@ def _resources(cubin: bytes) -> tuple[int, int]:
 
 
 def cases() -> Iterator[Compiled]:
-    """Every fast kernel, in tiles as the rules choose them for 8192 rows."""
+    """Every fast kernel, in tiles as the rules choose them for 4096 and 8192 rows."""
     int4 = {"G": 128, "P": 2, "L": 64, "SEAMLESS": True}
     for dtype, constants in (("fp16", "*fp16"), ("bf16", "*i32")):
         kind = "symmetric" if constants == "*fp16" else "zeros"
         pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": constants}
-        for rows, batch in ((16, 1), (32, 16)):
-            tile = {"SPLITS": 4, "ROWS": rows, "BATCH": batch, "STAGES": 4}
-            name = f"int4_skinny_{batch}_{dtype}_{kind}"
+        for rows, batch, splits, stages in (
+            (16, 1, 4, 4),
+            (32, 16, 4, 4),
+            (32, 16, 8, 3),
+        ):
+            tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+            warps = "" if splits == 4 else f"_{splits}_warps"
+            name = f"int4_skinny_{batch}{warps}_{dtype}_{kind}"
             kernel = int4_triton.skinny
-            yield compile_kernel(name, kernel, pointers, 4, **int4, **tile)
+            yield compile_kernel(name, kernel, pointers, splits, **int4, **tile)
         tile = {"ROWS": 128, "BATCH": 64, "STAGES": 3}
         name = f"int4_wide_64_{dtype}_{kind}"
         yield compile_kernel(name, int4_triton.wide, pointers, 8, **int4, **tile)

@@ -32,6 +32,7 @@ from lib.quant.grouped import Grouped
 
 MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
+BUFFERS = 200 << 10  # bytes of codes and tokens that a program may have on their way
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Int4:
         """Steps and zero points, as the codes 0 … 15 know them."""
         constants = self.constants.T
         if constants.dtype == torch.float16:
-            return constants, torch.full((1, constants.shape[1]), MIDDLE).int()
+            return constants, torch.full_like(constants[:1], MIDDLE, dtype=torch.int32)
         step = (constants & 0xFFFF).to(torch.int16).view(torch.float16)
         return step, constants >> 16
 
@@ -112,7 +113,10 @@ def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
         tall = 16 if m <= 4 else 32
         want = power_above(crowd * tall // rows)
         splits = max(2, min(8, want, power_above(w.planes.chunks)))
-        return inside(tall, power_above(m), splits, stages=4)
+        batch = power_above(m)
+        buffer = splits * w.planes.length * (2 * tall + FOUR * x.element_size() * batch)
+        stages = max(2, min(4, 1 + BUFFERS // buffer))
+        return inside(tall, batch, splits, stages)
     batch = min(64, power_above(m))
     programs = -(-rows // 128) * -(-m // batch)
     splits = max(1, min(8, w.planes.chunks // 4, crowd // 8 // programs))

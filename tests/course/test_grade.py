@@ -52,7 +52,8 @@ def test_everyone_has_a_row_and_the_terminal_is_quiet(course, graded):
     assert "1 graded, 8 to be read, 1 rejected, 1 stopped, 0 failed" in graded.stdout
     assert graded.returncode == 0, "everyone's end is definite"
     said = graded.stdout + graded.stderr
-    assert not any(word in said for word in ("Traceback", "Warning", "distributed"))
+    loud = [word for word in ("Traceback", "Warning", "distributed") if word in said]
+    assert not loud, said
 
 
 def test_a_torn_file_and_a_quitter_have_their_reasons(course, graded):
