@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of blobs
+DOUBLE = struct.Struct("!d")  # a float's own bits, a NaN's sign among them
 MAX_JSON = 16 << 20  # as Python objects, JSON takes up to 20 times its bytes
 MAX_BLOBS = 128 << 20  # and `tolist` makes 8 to 32 bytes of one
 MAX_DEPTH = 40
@@ -83,7 +84,7 @@ class _Encoder:
             case int():
                 return ["i", hex(value)]
             case float() if not isinstance(value, np.generic):
-                return ["f", float.hex(float(value))]
+                return ["f", DOUBLE.pack(value).hex()]
             case str():
                 return ["s", str(value)]
             case bytes() | bytearray():
@@ -192,8 +193,8 @@ class _Decoder:
                 return flag
             case ["i", str(digits)] if len(digits) < 1 << 16:
                 return int(digits, 16)
-            case ["f", str(digits)] if len(digits) < 64:
-                return float.fromhex(digits)
+            case ["f", str(digits)] if len(digits) == 2 * DOUBLE.size:
+                return DOUBLE.unpack(bytes.fromhex(digits))[0]
             case ["s", str(text)]:
                 return text
             case ["y", place]:

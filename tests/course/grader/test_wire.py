@@ -3,6 +3,7 @@
 import json
 import math
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass
@@ -35,10 +36,9 @@ def there_and_back(value, stub=None, callables=None):
 
 
 def same(a, b):
-    """Equal in type and value: NaN is NaN, whatever its sign; −0 is −0."""
+    """Equal in type, value and bits: NaN is NaN, −0 is −0."""
     if isinstance(a, float):
-        signs = math.copysign(1, a) == math.copysign(1, b)
-        return type(a) is type(b) and ((a != a and b != b) or (a == b and signs))
+        return type(a) is type(b) and struct.pack("d", a) == struct.pack("d", b)
     if isinstance(a, list | tuple):
         pairs = zip(a, b, strict=False)
         alike = type(a) is type(b) and len(a) == len(b)
@@ -134,6 +134,8 @@ def test_a_list_in_itself_is_not_sent():
 FORGED = [
     ["i", "7; import os"],
     ["f", "nan" * 40],
+    ["f", "0x1.8p+1"],
+    ["f", "40 08 0000000000"],
     ["T", "float32", [1 << 40], False, [0, 4]],
     ["T", "float32", [-1], False, [0, 4]],
     ["T", "float32", [True], False, [0, 4]],
