@@ -1,6 +1,6 @@
-"""What several kernels share: activations by plane, and sums in a fixed order.
+"""What several kernels share: a tile's place, its products, sums in a fixed order.
 
-Read in order: `activations`, `sum_splits`, `summed`.
+Read in order: `place`, `activations`, `add_planes`, `store`; `sum_splits`, `summed`.
 """
 
 import torch
@@ -10,6 +10,16 @@ from lib.kernels.compiler import no_type_check, tl, triton
 
 # Sizes that change from call to call: their divisibility is not worth a compilation.
 VARY = ("M", "chunks", "groups", "each")
+
+
+@triton.jit
+@no_type_check
+def place(x, M, N, K, ROWS: tl.constexpr, BATCH: tl.constexpr):
+    """A program's rows of Ŵ and of x, the former held below N, and where x begins."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    token = tl.program_id(1) * BATCH + tl.arange(0, BATCH)
+    x += tl.minimum(token, M - 1).to(tl.int64)[None, :] * K
+    return row, token, tl.minimum(row, N - 1), x
 
 
 @triton.jit
@@ -32,6 +42,39 @@ def activations(
         group = plane // P
         there = (within < G) & (group < groups)
         return tl.load(x + (group * G + within), mask=there, other=0)
+
+
+@triton.jit
+@no_type_check
+def add_planes(
+    total,  # (…, rows, batch) in float32
+    q,  # four planes of Ŵ before their steps, each (…, rows, L)
+    steps,  # of those planes, each (…, rows)
+    x, first, i, groups,  # as `activations` takes them, for plane `first`
+    G: tl.constexpr,
+    P: tl.constexpr,
+    L: tl.constexpr,
+    SEAMLESS: tl.constexpr,
+):  # fmt: skip
+    """total + Σ_j s_j (q_j x_j) over a chunk, a step for all planes that share it."""
+    SHARED: tl.constexpr = 4 if P % 4 == 0 else (2 if P % 2 == 0 else 1)
+    part = tl.zeros(total.shape, tl.float32)
+    for j in tl.static_range(4):
+        there = activations(x, first + j, i, groups, G, P, L, SEAMLESS)
+        part = tl.dot(q[j], there, part, input_precision="ieee")
+        if (j + 1) % SHARED == 0:
+            total += part * tl.expand_dims(steps[j], -1)
+            part = tl.zeros(total.shape, tl.float32)
+    return total
+
+
+@triton.jit
+@no_type_check
+def store(y, total, row, token, M, N):
+    """Write a tile (rows, batch) of y (M, N), transposed, as far as there is one."""
+    inside = (row < N)[:, None] & (token < M)[None, :]
+    y += token.to(tl.int64)[None, :] * N + row[:, None]
+    tl.store(y, total.to(y.dtype.element_ty), mask=inside)
 
 
 @triton.jit

@@ -44,6 +44,7 @@ class Compiled:
     stack: int  # bytes a thread: spilled registers
     shared: int  # bytes a program
     instructions: dict[str, int]
+    stored_early: int  # wide stores to shared memory before the last product
 
     def count(self, *parts: str) -> int:
         """Instructions that have all of `parts` in their names."""
@@ -80,8 +81,14 @@ def compile_kernel(
     operations = re.findall(
         r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)", binary.asm["sass"], re.MULTILINE
     )
-    counts = dict(Counter(operations))
-    return Compiled(name, registers, stack, binary.metadata.shared, counts)
+    counts, early = dict(Counter(operations)), stored_early(operations)
+    return Compiled(name, registers, stack, binary.metadata.shared, counts, early)
+
+
+def stored_early(operations: list[str]) -> int:
+    """How many STS.128 come before the last HMMA or HGMMA: none, if no operand does."""
+    products = [at for at, name in enumerate(operations) if "MMA" in name]
+    return operations[: max(products, default=0)].count("STS.128")
 
 
 def _resources(cubin: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ Read in order: `naive`, `wide`, `skinny`; then `_decode`, which all but `naive` 
 Source of the trick: Kim et al. 2022, arXiv:2211.10017.
 """
 
-from lib.kernels.blocks import VARY, activations
+from lib.kernels.blocks import VARY, activations, add_planes, place, store
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 
@@ -100,6 +100,13 @@ def _step(r):
 
 @triton.jit
 @no_type_check
+def _steps(r):
+    """The steps of four planes."""
+    return _step(r[0]), _step(r[1]), _step(r[2]), _step(r[3])
+
+
+@triton.jit
+@no_type_check
 def _load_four(constants, c, n, N, groups, P: tl.constexpr):
     """Constants of rows n for the four planes of chunk c, each group's loaded once."""
     last = groups - 1  # planes beyond it meet no x
@@ -159,12 +166,8 @@ def wide(
     Codes go from device memory through shared memory to the registers in which the
     matrix unit wants Ŵ; what is decoded is never stored. Steps are read a chunk early.
     """
-    SHARED: tl.constexpr = 4 if P % 4 == 0 else (2 if P % 2 == 0 else 1)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    token = tl.program_id(1) * BATCH + tl.arange(0, BATCH)
-    first = tl.program_id(2) * each
-    n, i = tl.minimum(row, N - 1), tl.arange(0, L)
-    x += tl.minimum(token, M - 1).to(tl.int64)[None, :] * K
+    row, token, n, x = place(x, M, N, K, ROWS, BATCH)
+    first, i = tl.program_id(2) * each, tl.arange(0, L)
     total = tl.zeros((ROWS, BATCH), tl.float32)
     ahead = _load_four(constants, first, n, N, groups, P)
     for c in tl.range(first, tl.minimum(first + each, chunks), num_stages=STAGES):
@@ -174,17 +177,10 @@ def wide(
             r = ahead
             ahead = _load_four(constants, c + 1, n, N, groups, P)
         words = tl.load(codes + (c * N + n)[:, None] * L + i)
-        q = _decode(words, r, x.dtype.element_ty)
-        part = tl.zeros((ROWS, BATCH), tl.float32)
-        for j in tl.static_range(4):
-            there = activations(x, 4 * c + j, i[:, None], groups, G, P, L, SEAMLESS)
-            part = tl.dot(q[j], there, part, input_precision="ieee")
-            if (j + 1) % SHARED == 0:
-                total += part * _step(r[j])[:, None]
-                part = tl.zeros((ROWS, BATCH), tl.float32)
-    y += (tl.program_id(2) * M + token.to(tl.int64))[None, :] * N + row[:, None]
-    inside = (row < N)[:, None] & (token < M)[None, :]
-    tl.store(y, total.to(y.dtype.element_ty), mask=inside)
+        q, s = _decode(words, r, x.dtype.element_ty), _steps(r)
+        there = i[:, None]
+        total = add_planes(total, q, s, x, 4 * c, there, groups, G, P, L, SEAMLESS)
+    store(y + tl.program_id(2).to(tl.int64) * M * N, total, row, token, M, N)
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -206,12 +202,9 @@ def skinny(
     A batched product gives each warp one chunk, so that few rows still keep many warps
     busy; they meet once, at the end, and no second kernel has to be launched.
     """
-    SHARED: tl.constexpr = 4 if P % 4 == 0 else (2 if P % 2 == 0 else 1)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    token = tl.program_id(1) * BATCH + tl.arange(0, BATCH)
-    n, i = tl.minimum(row, N - 1)[None, :], tl.arange(0, L)
+    row, token, n, x = place(x, M, N, K, ROWS, BATCH)
+    n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
-    x += tl.minimum(token, M - 1).to(tl.int64)[None, None, :] * K
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
     ahead = _load_four(constants, c, n, N, groups, P)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
@@ -222,15 +215,7 @@ def skinny(
             ahead = _load_four(constants, first + SPLITS + c, n, N, groups, P)
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
-        q = _decode(words, r, x.dtype.element_ty)
-        part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
-        for j in tl.static_range(4):
-            plane = (4 * (first + c) + j)[:, :, None]
-            there = activations(x, plane, i[:, None], groups, G, P, L, SEAMLESS)
-            part = tl.dot(q[j], there, part, input_precision="ieee")
-            if (j + 1) % SHARED == 0:
-                total += part * _step(r[j])[:, :, None]
-                part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
-    inside = (row < N)[:, None] & (token < M)[None, :]
-    y += token.to(tl.int64)[None, :] * N + row[:, None]
-    tl.store(y, tl.sum(total, 0).to(y.dtype.element_ty), mask=inside)
+        q, s = _decode(words, r, x.dtype.element_ty), _steps(r)
+        plane, there = 4 * (first + c)[:, :, None], i[:, None]
+        total = add_planes(total, q, s, x, plane, there, groups, G, P, L, SEAMLESS)
+    store(y, tl.sum(total, 0), row, token, M, N)

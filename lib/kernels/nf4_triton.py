@@ -14,7 +14,7 @@ import struct
 
 import torch
 
-from lib.kernels.blocks import VARY, activations
+from lib.kernels.blocks import VARY, activations, add_planes, place, store
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 from lib.quant.normal_float import normal_float_levels
@@ -198,12 +198,9 @@ def skinny(
 
     The constants of a chunk take two dependent loads, so they are read a turn early.
     """
-    SHARED: tl.constexpr = 4 if P % 4 == 0 else (2 if P % 2 == 0 else 1)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    token = tl.program_id(1) * BATCH + tl.arange(0, BATCH)
-    n, i = tl.minimum(row, N - 1)[None, :], tl.arange(0, L)
+    row, token, n, x = place(x, M, N, K, ROWS, BATCH)
+    n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
-    x += tl.minimum(token, M - 1).to(tl.int64)[None, None, :] * K
     mu = tl.load(mean)
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
     ahead = _four_constants(constants, nested, mu, dynamic, c, n, N, groups, P, NESTED)
@@ -214,18 +211,12 @@ def skinny(
         )
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
-        level = _decode(words, levels, x.dtype.element_ty)
-        part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
-        for j in tl.static_range(4):
-            plane = (4 * (first + c) + j)[:, :, None]
-            there = activations(x, plane, i[:, None], groups, G, P, L, SEAMLESS)
-            part = tl.dot(level[j], there, part, input_precision="ieee")
-            if (j + 1) % SHARED == 0:
-                total += part * constant[j][:, :, None]
-                part = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
-    inside = (row < N)[:, None] & (token < M)[None, :]
-    y += token.to(tl.int64)[None, :] * N + row[:, None]
-    tl.store(y, tl.sum(total, 0).to(y.dtype.element_ty), mask=inside)
+        q = _decode(words, levels, x.dtype.element_ty)
+        plane, there = 4 * (first + c)[:, :, None], i[:, None]
+        total = add_planes(
+            total, q, constant, x, plane, there, groups, G, P, L, SEAMLESS
+        )
+    store(y, tl.sum(total, 0), row, token, M, N)
 
 
 @triton.jit
