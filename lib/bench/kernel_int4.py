@@ -5,12 +5,20 @@ groups of 128 with a bf16 step and zero each; gemlite and Marlin are named where
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
+from lib.bench.kernel_rows import (
+    Calls,
+    Row,
+    absent,
+    best_tiles,
+    measured,
+    tuning_cases,
+)
 from lib.bench.timing import copies_past_cache
 from lib.kernels.int4 import (
     SKINNY,
@@ -125,18 +133,6 @@ def candidates(m: int, k: int) -> list[Tile]:
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
     """Choose the tiles of every case by fp16 and symmetric weights."""
-
-    def cases() -> Iterator[Case]:
-        for n, k in sizes:
-            weights = random_int4(n, k, symmetric=True, device="cuda")
-            for m in tokens:
-                x = torch.randn(m, k, device="cuda").half()
-                exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
-
-                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
-                    return [lambda w=w: launch(x, w, tile) for w in weights]
-
-                tiles = candidates(m, k)
-                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
-
-    return best_tiles("int4", cases())
+    weights = partial(random_int4, symmetric=True, device="cuda")
+    ways = weights, int4_reference, launch, candidates, TOLERANCE[torch.float16]
+    return best_tiles("int4", tuning_cases(sizes, tokens, *ways))

@@ -5,6 +5,7 @@ matrix and calls cuBLAS; both through its public `matmul_4bit`.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,7 +13,14 @@ import torch
 from torch import Tensor
 
 from lib.bench.kernel_int4 import TOLERANCE, cublas
-from lib.bench.kernel_rows import Calls, Case, Row, absent, best_tiles, measured
+from lib.bench.kernel_rows import (
+    Calls,
+    Row,
+    absent,
+    best_tiles,
+    measured,
+    tuning_cases,
+)
 from lib.bench.timing import copies_past_cache
 from lib.kernels.nf4 import Nf4, launch, nf4_product, nf4_reference, nf4_tile
 from lib.kernels.planes import Planes
@@ -96,18 +104,6 @@ def candidates(m: int, k: int) -> list[Tile]:
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
     """Choose the tiles of every case in fp16."""
-
-    def cases() -> Iterator[Case]:
-        for n, k in sizes:
-            weights = random_nf4(n, k, device="cuda")
-            for m in tokens:
-                x = torch.randn(m, k, device="cuda").half()
-                exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
-
-                def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
-                    return [lambda w=w: launch(x, w, tile) for w in weights]
-
-                tiles = candidates(m, k)
-                yield Case(x, n, exact, TOLERANCE[x.dtype], calls, tiles)
-
-    return best_tiles("nf4", cases())
+    weights = partial(random_nf4, device="cuda")
+    ways = weights, nf4_reference, launch, candidates, TOLERANCE[torch.float16]
+    return best_tiles("nf4", tuning_cases(sizes, tokens, *ways))

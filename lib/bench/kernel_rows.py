@@ -1,9 +1,10 @@
 """A row of a kernel's table: our time, the anchors' times, the floor, the error.
 
-Read in order: `Row`, `measured`, `attempt`, `line`; `Case`, `best_tiles` for --tune.
+Read in order: `Row`, `measured`, `attempt`, `line`; and for --tune `Case`,
+`tuning_cases`, `best_tiles`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
@@ -151,6 +152,29 @@ class Case:
     tolerance: float
     calls: Callable[[Tile], Calls]  # in that tile, a call for each copy of the weights
     tiles: Sequence[Tile]
+
+
+def tuning_cases(
+    sizes: Iterable[tuple[int, int]],
+    tokens: Sequence[int],
+    weights_of: Callable[[int, int], Sequence[Any]],
+    reference: Callable[..., Tensor],
+    launch: Callable[[Tensor, Any, Tile], Tensor],
+    candidates: Callable[[int, int], Sequence[Tile]],
+    tolerance: float,
+    device: str = "cuda",
+) -> Iterator[Case]:
+    """Every size (n, k) and number of tokens in fp16, with the tiles worth trying."""
+    for n, k in sizes:
+        weights = weights_of(n, k)
+        for m in tokens:
+            x = torch.randn(m, k, device=device).half()
+            exact = reference(x.double(), weights[0], dtype=torch.float64)
+
+            def calls(tile: Tile, x: Tensor = x, weights: Any = weights) -> Calls:
+                return [lambda w=w: launch(x, w, tile) for w in weights]
+
+            yield Case(x, n, exact, tolerance, calls, candidates(m, k))
 
 
 def best_tiles(operation: str, cases: Iterable[Case]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
-from lib.bench.kernel_rows import Row, absent, measured, tabulated
+from lib.bench.kernel_rows import Row, absent, measured, tabulated, tuning_cases
 from lib.bench.timing import microseconds
 from lib.kernels.tiles import Tile
 
@@ -100,6 +100,28 @@ def test_the_best_right_tile_is_kept(monkeypatch):
     notes = kernel_rows.best_tiles("op", [case])
     assert table == {("op", "a GPU", "1x4x8"): fast}
     assert notes[0]["us"] == {str(slow): 2.0, str(fast): 1.0}
+
+
+def test_a_tuning_case_multiplies_each_copy_of_its_own_weights():
+    def product(x, w, tile):
+        return x.double() @ w.T * tile.rows
+
+    ways = (
+        lambda n, k: [torch.randn(n, k, dtype=torch.float64) for _ in range(3)],
+        lambda x, w, dtype: x @ w.to(dtype).T,
+        product,
+        lambda m, k: [Tile(1, 1), Tile(2, 1)],
+    )
+    sizes, tokens = [(4, 8), (2, 6)], [1, 5]
+    cases = list(tuning_cases(sizes, tokens, *ways, 1e-9, device="cpu"))
+    assert [(c.n, *c.x.shape) for c in cases] == [
+        (n, m, k) for n, k in sizes for m in tokens
+    ]
+    for case in cases:
+        one, two = (case.calls(tile) for tile in case.tiles)
+        assert torch.allclose(one[0](), case.exact)
+        assert torch.allclose(two[0](), 2 * case.exact)
+        assert len({call().sum().item() for call in one}) == 3, "three different copies"
 
 
 def _tile(make):
