@@ -6,7 +6,6 @@ matrix and calls cuBLAS; both through its public `matmul_4bit`.
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from lib.bench.kernel_int4 import TOLERANCE, cublas
 from lib.bench.kernel_rows import (
     Calls,
     Row,
-    absent,
     best_tiles,
     measured,
     tuning_cases,
@@ -82,9 +80,8 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                     row.tile = str(nf4_tile(x, weights[0]))
                 exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
                 calls = [lambda w=w, x=x: nf4_product(x, w) for w in weights]
-                anchors: dict[str, Any] = absent("bitsandbytes")
-                anchors["cublas"] = lambda x=x, n=n: cublas(x, n)
-                if device == "cuda" and find_spec("bitsandbytes"):
+                anchors: dict[str, Any] = {"cublas": lambda x=x, n=n: cublas(x, n)}
+                if device == "cuda":
                     anchors["bitsandbytes"] = lambda x=x, n=n: bitsandbytes(x, n)
                 yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
 

@@ -1,12 +1,11 @@
 """NF4 with double quantization back to 16 bits, beside bitsandbytes and eager torch."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
-from lib.bench.kernel_rows import Calls, Row, absent, measured
+from lib.bench.kernel_rows import Calls, Row, measured
 from lib.bench.timing import copies_past_cache
 from lib.kernels.nf4_dequantize import nf4_dequantize
 from lib.quant.double import NESTED_BLOCK, DoubleConstants
@@ -62,9 +61,10 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
             row = Row(str(dtype).removeprefix("torch."), 0, n, k, nbytes)
             exact = dequantize_4bit(packed[0]).double()
             calls = [lambda q=q: nf4_dequantize(q) for q in packed]
-            anchors: dict[str, Any] = absent("bitsandbytes")
-            anchors["eager"] = lambda q=packed[0]: [lambda: dequantize_4bit(q)]
-            if device == "cuda" and find_spec("bitsandbytes"):
+            anchors: dict[str, Any] = {
+                "eager": lambda q=packed[0]: [lambda: dequantize_4bit(q)]
+            }
+            if device == "cuda":
                 anchors["bitsandbytes"] = lambda n=n, k=k, d=dtype: bitsandbytes(
                     n, k, d
                 )

@@ -87,17 +87,15 @@ def attempt_text(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}".splitlines()[0][:160]
 
 
-def absent(*packages: str) -> dict[str, Callable[[], Calls]]:
-    """Anchors that are not installed, each with a call that says so."""
+def unadapted(*packages: str) -> dict[str, Callable[[], Calls]]:
+    """Anchors that nothing here calls yet, each with a call that says so."""
 
     def refuse(package: str) -> Calls:
-        raise ImportError(f"{package} is not installed")
+        if find_spec(package) is None:
+            raise ImportError(f"{package} is not installed")
+        raise NotImplementedError(f"{package} is installed, and nothing here calls it")
 
-    return {
-        name: lambda name=name: refuse(name)
-        for name in packages
-        if find_spec(name) is None
-    }
+    return {name: lambda name=name: refuse(name) for name in packages}
 
 
 def tabulated(rows: Iterable[Row]) -> list[dict[str, Any]]:

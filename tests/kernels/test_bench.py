@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
-from lib.bench.kernel_rows import Row, absent, measured, tabulated, tuning_cases
+from lib.bench.kernel_rows import Row, measured, tabulated, tuning_cases, unadapted
 from lib.bench.timing import microseconds
 from lib.kernels.tiles import Tile
 
@@ -31,10 +31,13 @@ def test_a_wrong_result_is_not_timed():
 
 
 def test_a_failing_anchor_is_noted_and_the_others_are_timed():
-    anchors = {"works": lambda: [lambda: None]} | absent("no_such_package")
+    anchors = {"works": lambda: [lambda: None]} | unadapted("no_such_package", "torch")
     y = torch.ones(1)
     row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
     assert row.anchors["no_such_package"].endswith("no_such_package is not installed")
+    assert row.anchors["torch"].endswith(
+        "torch is installed, and nothing here calls it"
+    )
     assert row.anchors["works"] == row.best_anchor > 0
 
 
