@@ -1,7 +1,7 @@
 """The 4-bit product beside cuBLAS in fp16 and torch's own 4-bit product.
 
 Bytes: codes and constants of Ŵ, x and y. torch's product (tinygemm) takes bf16 and
-groups of 128 with a bf16 step and zero each; gemlite and Marlin are named, and not called yet.
+groups of 128 with a bf16 step and zero each; gemlite and Marlin are named, no more.
 """
 
 from collections.abc import Iterator
