@@ -58,7 +58,8 @@ class Histogram:
         x = checked_matrix(x.detach().reshape(1, -1)).flatten().double()
         low, high = (end.item() for end in x.aminmax())
         self.low, self.high = min(self.low, low), max(self.high, high)
-        self._widen(math.frexp(max(-low, high))[1])
+        if peak := max(-low, high):  # zeros have no exponent, and fit in any range
+            self._widen(math.frexp(peak)[1])
         index = (x / self.width).floor().long() + HALF  # exact: width is a power of two
         self.counts += torch.bincount(index.cpu(), minlength=2 * HALF)
         return self

@@ -49,11 +49,13 @@ def test_the_histogram_forgets_order_and_batches(values, random, size):
 
 
 def test_every_value_lies_in_its_bin_and_zeros_come_first_or_last():
-    for batches in ([0.0], [1.0]), ([1.0], [0.0]):
-        seen = Histogram()
-        for batch in batches:
-            seen.observe(torch.tensor(batch))
-        assert seen.width == 2 / HALF and seen.counts[[HALF, HALF + HALF // 2]].all()
+    for value in 1.0, 0.25:
+        for batches in ([0.0], [value]), ([value], [0.0]):
+            seen = Histogram()
+            for batch in batches:
+                seen.observe(torch.tensor(batch))
+            assert seen.width == 2 * value / HALF
+            assert seen.counts[[HALF, HALF + HALF // 2]].all()
     assert Histogram().observe(torch.zeros(3)).counts[HALF] == 3
 
 
