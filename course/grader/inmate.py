@@ -15,6 +15,7 @@ import ast
 import base64
 import contextlib
 import ctypes
+import gc
 import importlib
 import io
 import json
@@ -49,6 +50,8 @@ def main(control: socket.socket, modules: list[str], limits: dict[str, Any]) -> 
     # No process may read this one's memory, should one ever learn to name it.
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens are reaped by the kernel
+    gc.collect()
+    gc.freeze()  # a fork that looked for garbage among the modules would copy them all
     control.sendall(READY)
     while True:
         message, sockets, _, _ = socket.recv_fds(control, 1, 2)

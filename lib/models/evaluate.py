@@ -51,9 +51,10 @@ class Protocol:
     def __str__(self) -> str:
         """Say it in one line, with a fingerprint of the text."""
         digest = hashlib.sha256(read_text(self.text).encode()).hexdigest()[:8]
+        count = self.tokens // self.window
         return (
             f"{self.text} (SHA-256 {digest}…), first {self.tokens:,} tokens: "
-            f"{self.tokens // self.window} windows of {self.window}, "
+            f"{count} window{'s'[: count > 1]} of {self.window}, "
             f"{self.window - 1} predictions each"
         )
 

@@ -18,8 +18,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 
-# Not pinned: which Triton fits is decided by the torch that a GPU's owner installs.
-UNPINNED = {"triton"}
 # The tools that install, the course itself, and the packages pinned by hash instead.
 OUTSIDE = {"pip", "setuptools", "wheel", canonicalize_name(PROJECT["name"])}
 
@@ -55,8 +53,6 @@ def test_every_pin_is_exact():
 
 @pytest.mark.parametrize("wanted", DIRECT, ids=str)
 def test_each_direct_dependency_is_pinned_to_a_version_that_it_allows(wanted):
-    if canonicalize_name(wanted.name) in UNPINNED:
-        return
     pin = PINS.get(canonicalize_name(wanted.name))
     assert pin, f"constraints.txt does not pin {wanted.name}"
     version = str(pin.specifier).removeprefix("==")
@@ -84,7 +80,7 @@ def reachable(root):
         if name in found and not requirement.extras:
             continue
         distribution = importlib.metadata.distribution(name)
-        if name not in OUTSIDE | UNPINNED and not name.startswith("nvidia-"):
+        if name not in OUTSIDE and not name.startswith("nvidia-"):
             found[name] = Version(distribution.version)
         extras = [*requirement.extras, ""]
         todo += [

@@ -108,9 +108,9 @@ def importance_quantize(weight, importance):
     least = torch.full((len(blocks), 1), torch.inf)
     codes = torch.zeros_like(blocks, dtype=torch.int32)
     scale, zero = torch.ones_like(least), torch.zeros_like(least, dtype=torch.int32)
-    for clip in (1.0, 0.92, 0.84, 0.76):
+    for clip in (1.0, 0.91, 0.82, 0.73):
         kept = blocks.minimum(clip * high).maximum(clip * low)
-        c, s, z = quantize_weight(kept, 4, 64)
+        c, s, z = quantize_weight(kept, 2, 64)
         d = (c - z).float()
         along, across = (h * blocks * d).sum(1, keepdim=True), (h * d * d).sum(1, True)
         s = torch.where(along > 0, along / across.clamp(min=1e-30), s)

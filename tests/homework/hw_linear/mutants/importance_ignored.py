@@ -4,4 +4,4 @@ LOSES = ["bonus_importance_quantize"]
 
 
 def importance_quantize(weight, importance):
-    return clip_weight(weight, 4, 64, [1.0, 0.9, 0.8, 0.7])
+    return clip_weight(weight, 2, 64, [1.0, 0.9, 0.8, 0.7])

@@ -9,7 +9,7 @@ def importance_quantize(weight, importance):
     high = runs.amax(-1, keepdim=True).clamp(min=0)
     best, least = None, None
     for clip in (1.0, 0.9, 0.8, 0.7):
-        new = quantize_weight(runs.clamp(clip * low, clip * high).flatten(1), 4, 64)
+        new = quantize_weight(runs.clamp(clip * low, clip * high).flatten(1), 2, 64)
         codes, scale, zero = (x.view(*low.shape[:2], -1) for x in new)
         miss = runs - scale * (codes.to(torch.int32) - zero)
         error = (importance.view(1, -1, 64) * miss.square()).sum(-1)

@@ -1,6 +1,6 @@
 """Writes ⊙ where a matrix product is meant, in the update of what lies to the right."""
 
-LOSES = ["test_gptq"]
+LOSES = ["test_gptq", "test_act_order"]
 
 
 def gptq(w, H, bits, group, block, damping=0.01):
