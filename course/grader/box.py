@@ -154,6 +154,9 @@ def variables() -> Iterator[str]:
         "MPLCONFIGDIR": SCRATCH,
         "IPYTHONDIR": SCRATCH,
         "HF_HUB_OFFLINE": "1",
+        # a layer's memory serves the next one, instead of going back page by page
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     }.items():
         yield from ("--setenv", name, value)
 

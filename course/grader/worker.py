@@ -59,7 +59,7 @@ def open_desk(homework: Homework, version: str) -> subprocess.Popen:
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # a desk on every core
+        env=desk_environment(),
     )
     try:
         refusal = ask(desk, homework, OPENING_S)
@@ -71,6 +71,16 @@ def open_desk(homework: Homework, version: str) -> subprocess.Popen:
         raise NoBox(refusal)
     _desks[version] = desk
     return desk
+
+
+def desk_environment() -> dict[str, str]:
+    """One thread, since there is a desk on every core; and memory that is kept.
+
+    Dask has its workers return every freed page at once. A desk would ask for the same
+    pages again with the next layer of a model: half of its time.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    return inherited | {"OMP_NUM_THREADS": "1"}
 
 
 def ask(desk: subprocess.Popen, what: object, seconds: float) -> object:

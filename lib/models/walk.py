@@ -175,5 +175,6 @@ def _check_mapped(name: str, old: Tensor, new: Tensor) -> None:
         )
     if not new.is_floating_point():
         raise ValueError(f"{name}: the new weight is {new.dtype}: dequantize it first")
-    if bad := int((~new.isfinite()).sum()):
+    if not torch.stack(new.aminmax()).isfinite().all():  # NaN wins both
+        bad = int((~new.isfinite()).sum())
         raise ValueError(f"{name}: {bad} of {new.numel()} new weights are not finite")

@@ -74,7 +74,7 @@ def undo_order(rounded, order):
 
 def smollm2_layer(w, H):
     w, H, order = act_order(w, H)
-    return undo_order(gptq(w, H, 2, 64, 64, 0.3), order), order
+    return undo_order(gptq(w, H, 2, 64, 64, 0.2), order), order
 
 
 def gptq_with_outliers(w, H, bits, group, damping, share):
