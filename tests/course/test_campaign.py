@@ -210,8 +210,17 @@ def test_without_bubblewrap_nothing_is_graded_unless_one_insists(course):
     assert course.seal("trusted")["unsafe"] is False, "once there is a box, it is used"
 
 
+def heed_ctrl_c():
+    """In a shell's background it is ignored, and so is it in all that starts there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_ends_it_in_a_sentence(class_):
-    client = class_.start("tools/grade.py", "--workers", "1", start_new_session=True)
+    client = class_.start(
+        *("tools/grade.py", "--workers", "1"),
+        start_new_session=True,
+        preexec_fn=heed_ctrl_c,
+    )
     wait_until(lambda: sealed(class_), "a first grade")
     os.killpg(client.pid, signal.SIGINT)
     _, err = client.communicate(timeout=120)
