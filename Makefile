@@ -9,7 +9,7 @@ CONDA_NAME := llm-compression
 VENV ?= $(if $(filter $(CONDA_NAME),$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 
 bin := $(abspath $(VENV))/bin
-environment := $(PYTHON) tools/environment.py --venv $(VENV)
+environment := $(PYTHON) tools/environment.py --venv $(VENV) --extra gpu
 grader = $(bin)/python tools/grade.py
 one = $(if $(HW),--homework $(HW)) \
   $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
@@ -78,7 +78,7 @@ notebooks: python ## run every lecture again and store it clean
 	@$(bin)/python tools/notebooks.py normalize solutions
 
 bench: python ## time the kernels beside other libraries [NAME=int4 ARGS=--tune]
-	@$(environment) --extra gpu --extra bench
+	@$(environment) --extra bench
 	@$(bin)/python -m lib.bench $(or $(NAME),--all) $(ARGS)
 
 lint: python ## format and check the code, notebooks included

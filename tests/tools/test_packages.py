@@ -62,7 +62,7 @@ def test_each_direct_dependency_is_pinned_to_a_version_that_it_allows(wanted):
 def test_what_is_installed_is_what_is_pinned():
     """All that core and dev bring along, however deep; build tags (+cpu) aside."""
     wrong = []
-    for name, version in sorted(reachable(f"{PROJECT['name']}[dev]").items()):
+    for name, version in sorted(reachable(f"{PROJECT['name']}[dev,gpu]").items()):
         pin = PINS.get(name)
         if pin is None:
             wrong.append(f"{name} {version} is not pinned")
@@ -109,7 +109,7 @@ def test_conda_gets_the_same_through_the_same_files():
     *packages, pip = CONDA["dependencies"]
     names = {re.split(r"[ <>=]", package)[0]: package for package in packages}
     assert names.keys() == {"python", "make", "pip"}
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable ."]}
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[gpu]"]}
     python = SpecifierSet(names["python"].removeprefix("python").strip())
     assert python == SpecifierSet(PROJECT["requires-python"])
 

@@ -1,0 +1,286 @@
+"""Tokens a second of a whole model, its linear layers in one format after another.
+
+    python -m lib.bench.decode                 # on a GPU: SmolLM2's and a 7B's shape
+    python -m lib.bench.decode --shapes tiny   # anywhere: no claims
+
+A token needs every weight once, so its least time is bytes over bandwidth. Weights are
+random (speed does not read them), the cache is static, and a step is one CUDA graph
+where the format's code lets itself be captured: `graph` says so.
+
+Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, StaticCache
+
+from lib.bench.record import record
+from lib.bench.timing import bandwidth
+from lib.kernels.linear import KernelLinear
+from lib.models.walk import linear_layers, replace_layer
+from lib.quant.grouped import round_to_nearest
+from lib.quant.normal_float import quantize_4bit
+
+SHAPES = {  # hidden, intermediate, layers, heads, key-value heads, vocabulary
+    "smollm2": (576, 1536, 30, 9, 3, 49152),
+    "llama-7b": (4096, 11008, 32, 32, 32, 32000),
+    "tiny": (256, 512, 2, 4, 2, 1000),
+}
+PROMPT, RUNS = 32, 3
+Maker = Callable[[nn.Linear], nn.Module]
+
+
+def random_model(
+    shape: str, *, dtype: torch.dtype, device: str, capacity: int
+) -> LlamaForCausalLM:
+    """A Llama of that shape with normal weights, never on any other device."""
+    hidden, intermediate, layers, heads, groups, vocabulary = SHAPES[shape]
+    config = LlamaConfig(
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        vocab_size=vocabulary,
+        max_position_embeddings=max(capacity, 512),
+        dtype=dtype,
+    )
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = LlamaForCausalLM(config).to(dtype)
+    return model.eval().requires_grad_(False)
+
+
+def int4(layer: nn.Linear) -> nn.Module:
+    """Our kernel on symmetric groups of 128 (of 64 where 128 does not divide)."""
+    group = 128 if layer.in_features % 128 == 0 else 64
+    w = layer.weight.float()
+    return KernelLinear.of(round_to_nearest(w, bits=4, group=group, symmetric=True))
+
+
+def nf4(layer: nn.Linear) -> nn.Module:
+    """Our kernel on NF4 with double quantization."""
+    return KernelLinear.of(quantize_4bit(layer.weight.half(), double=True))
+
+
+def bitsandbytes_nf4(layer: nn.Linear) -> nn.Module:
+    """bitsandbytes' layer in NF4 with double quantization, as transformers loads it."""
+    from bitsandbytes import nn as bnb
+
+    w = layer.weight
+    new = bnb.Linear4bit(*w.T.shape, bias=False, compute_dtype=w.dtype)
+    new.weight = bnb.Params4bit(
+        w.cpu(), requires_grad=False, quant_type="nf4", compress_statistics=True
+    )
+    return new.to(w.device)
+
+
+def bitsandbytes_int8(layer: nn.Linear) -> nn.Module:
+    """bitsandbytes' LLM.int8() with threshold 6, as transformers loads it."""
+    from bitsandbytes import nn as bnb
+
+    w = layer.weight
+    new = bnb.Linear8bitLt(
+        *w.T.shape, bias=False, has_fp16_weights=False, threshold=6.0
+    )
+    new.weight = bnb.Int8Params(
+        w.cpu().half(), requires_grad=False, has_fp16_weights=False
+    )
+    return new.to(w.device)
+
+
+class TinyGemm(nn.Module):
+    """torch's own 4-bit product, in groups of 128 and bf16, which is what it takes."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.group = 128 if layer.in_features % 128 == 0 else 64
+        grouped = round_to_nearest(layer.weight.float(), bits=4, group=self.group)
+        codes, grid = grouped.codes.to(torch.uint8), grouped.grid
+        pairs = codes[:, 0::2] << 4 | codes[:, 1::2]
+        packed = torch.ops.aten._convert_weight_to_int4pack(pairs, 8)
+        scale = grid.scale.T
+        middle = (8 - grid.zero.T) * scale  # it adds this to scale * (code - 8)
+        both = torch.stack([scale, middle], -1).to(torch.bfloat16).contiguous()
+        self.register_buffer("codes", packed)
+        self.register_buffer("grids", both)
+
+    def forward(self, x: Float[Tensor, "batch tokens cols"]) -> Float[Tensor, "..."]:
+        """y in the dtype of x."""
+        rows = x.flatten(0, -2).to(torch.bfloat16)
+        y = torch.ops.aten._weight_int4pack_mm(rows, self.codes, self.group, self.grids)
+        return y.view(*x.shape[:-1], -1).to(x.dtype)
+
+
+FORMATS: dict[str, Maker | None] = {
+    "fp16": None,
+    "int4": int4,
+    "nf4": nf4,
+    "bitsandbytes nf4": bitsandbytes_nf4,
+    "bitsandbytes int8": bitsandbytes_int8,
+    "torch int4": TinyGemm,
+}
+
+
+class Decoder:
+    """A model, its static cache, and the step from one token to the next."""
+
+    def __init__(self, model: LlamaForCausalLM, capacity: int) -> None:
+        self.model, device = model, model.device
+        self.cache = StaticCache(config=model.config, max_cache_len=capacity)
+        self.token = torch.zeros(1, 1, dtype=torch.long, device=device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    @torch.inference_mode()
+    def prefill(self, ids: Int[Tensor, "1 prompt"]) -> None:
+        """Fill the cache with a prompt and choose the first new token."""
+        self.cache.reset()
+        self._choose(self.model(ids, past_key_values=self.cache).logits)
+
+    def _choose(self, logits: Float[Tensor, "1 tokens vocabulary"]) -> None:
+        self.token.copy_(logits[:, -1:].argmax(-1))
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Feed the last token; the next one takes its place."""
+        if self.graph:
+            self.graph.replay()
+        else:
+            self._choose(self.model(self.token, past_key_values=self.cache).logits)
+
+    @torch.inference_mode()
+    def capture(self, ids: Int[Tensor, "1 prompt"]) -> None:
+        """Record a step as a CUDA graph; whatever forbids that is raised."""
+        self.prefill(ids)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                self.step()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step()
+        self.graph = graph
+
+    def decode(self, ids: Int[Tensor, "1 prompt"], count: int) -> list[Tensor]:
+        """The next `count` tokens, greedily."""
+        self.prefill(ids)
+        tokens = [self.token.clone()]
+        for _ in range(count - 1):
+            self.step()
+            tokens.append(self.token.clone())
+        return tokens
+
+
+@dataclass
+class Row:
+    """One model in one format."""
+
+    shape: str
+    format: str
+    tokens_per_s: float | None = None
+    of_floor: float | None = None
+    linear_bytes: int = 0  # of the replaced layers
+    all_bytes: int = 0  # with embeddings, head and norms
+    peak_bytes: int | None = None  # of the device, while decoding
+    graph: bool = False
+    error: str | None = None
+
+
+def held(module: nn.Module) -> int:
+    """Bytes of parameters and buffers, each once."""
+    tensors = {t.data_ptr(): t for t in (*module.parameters(), *module.buffers())}
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+def measure(shape: str, name: str, device: str, count: int) -> Row:
+    """Build, replace layer by layer, decode `count` tokens `RUNS` times."""
+    row, gpu = Row(shape, name), device == "cuda"
+    capacity = PROMPT + count + 8
+    dtype = torch.float16 if gpu else torch.float32
+    model = random_model(shape, dtype=dtype, device=device, capacity=capacity)
+    try:
+        if maker := FORMATS[name]:
+            for layer_name, layer in linear_layers(model).items():
+                replace_layer(model, layer_name, maker(layer))
+        row.all_bytes = held(model)
+        row.linear_bytes = sum(held(layer) for layer in model.model.layers)
+        ids = torch.arange(PROMPT, device=device)[None]
+        decoder = Decoder(model, capacity)
+        if gpu:
+            torch.cuda.reset_peak_memory_stats()
+            try:
+                decoder.capture(ids)
+                row.graph = True
+            except RuntimeError as problem:  # what looks at values on the host
+                row.error = f"no graph: {problem}".splitlines()[0][:120]
+                torch.cuda.synchronize()
+                decoder = Decoder(model, capacity)
+        seconds = statistics.median(_seconds(decoder, ids, count) for _ in range(RUNS))
+        row.tokens_per_s = count / seconds
+        if gpu:
+            row.peak_bytes = torch.cuda.max_memory_allocated()
+            read = row.all_bytes - held(model.model.embed_tokens)
+            row.of_floor = read / bandwidth() / 1e6 * row.tokens_per_s
+    except Exception as problem:
+        row.error = f"{type(problem).__name__}: {problem}".splitlines()[0][:160]
+    return row
+
+
+def _seconds(decoder: Decoder, ids: Tensor, count: int) -> float:
+    """Wall time of `count` steps after the prompt."""
+    decoder.prefill(ids)
+    _synchronize()
+    began = time.perf_counter()
+    for _ in range(count):
+        decoder.step()
+    _synchronize()
+    return time.perf_counter() - began
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    """Print the table as it grows, and keep it."""
+    gpu = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.bench.decode", description=__doc__.splitlines()[0]
+    )
+    default = ["smollm2", "llama-7b"] if gpu else ["tiny"]
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=default)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--tokens", type=int, default=128 if gpu else 4)
+    options = parser.parse_args()
+    rows = []
+    for shape in options.shapes:
+        for name in options.formats:
+            row = measure(shape, name, "cuda" if gpu else "cpu", options.tokens)
+            rows.append(asdict(row))
+            speed = f"{row.tokens_per_s:8.1f} tokens/s" if row.tokens_per_s else ""
+            floor = f"{row.of_floor:5.2f} of floor" if row.of_floor else ""
+            size = f"{row.linear_bytes / 1e6:9.1f} MB of layers"
+            way = "graph" if row.graph else "eager"
+            print(shape, f"{name:18}", speed, floor, size, way, row.error or "")
+            if gpu:
+                torch.cuda.empty_cache()
+    how = (
+        f"greedy decoding of {options.tokens} tokens after a prompt of {PROMPT}, batch "
+        f"1, static cache, median of {RUNS}; "
+    )
+    how += "one CUDA graph a step where it can be captured" if gpu else "CPU: no claims"
+    record("decode" if gpu else "decode_cpu", {"rows": rows}, protocol=how)
+
+
+if __name__ == "__main__":
+    main()
