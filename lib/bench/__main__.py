@@ -5,7 +5,7 @@
     python -m lib.bench --all               # the whole table
     python -m lib.bench int4 --tune         # measure tiles first, and keep the best
 
-Prints ours, the anchors, the floor (bytes over the bandwidth of a copy) and the ratios,
+Prints ours, the anchors, the floor (bytes over the best bandwidth) and the ratios,
 and writes results/NAME.json after each row. On a CPU everything is smaller, the
 entries run their references, and the file is NAME_cpu.json: it proves nothing.
 
@@ -31,7 +31,7 @@ OPERATIONS = {
 }
 PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing apart; floor: "
-    "bytes over the bandwidth of a 1 GiB copy, both ways counted"
+    "bytes over the best bandwidth of a 1 GiB sum, and a copy counted both ways"
 )
 SIZES = ((4096, 4096), (8192, 8192))
 CPU_SIZES = ((256, 256),)

@@ -66,8 +66,11 @@ def bytes_of_tiles(
     return figure
 
 
-def times_against_tokens(rows: Rows, size: int) -> Figure:
-    """Microseconds of a square product against the tokens: ours, anchors, the floor."""
+def times_against_tokens(rows: Rows, size: int, bandwidth: float) -> Figure:
+    """Microseconds of a square product against the tokens: ours, anchors, the floor.
+
+    `bandwidth` in bytes a microsecond.
+    """
     figure, ax = plt.subplots(figsize=(7.4, 3.7))
     rows = [row for row in rows if row["n"] == row["k"] == size and row["ours"]]
     tokens = [row["m"] for row in rows]
@@ -78,7 +81,7 @@ def times_against_tokens(rows: Rows, size: int) -> Figure:
             (m, t) for m, t in zip(tokens, times, strict=True) if isinstance(t, float)
         ]
         ax.loglog(*zip(*known, strict=True), "s--", color=colour, label=label, ms=4)
-    floor = [row["floor"] for row in rows]
+    floor = [row["nbytes"] / bandwidth for row in rows]
     ax.loglog(tokens, floor, color=GREY, lw=1, label="bytes over bandwidth")
     ax.set_xticks(tokens, [str(m) for m in tokens])
     ax.minorticks_off()
