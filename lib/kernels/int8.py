@@ -116,7 +116,7 @@ def coded(
         grid = (triton.cdiv(k, cols), triton.cdiv(m, tokens))
         block = {"SPLIT": split, "TOKENS": tokens, "COLS": cols}
         _mark[grid](x, flags, threshold, m, k, **block)
-    block = min(4096, power_above(k))
+    width = min(4096, power_above(k))
     _encode[(m + 1,)](
         x,
         flags,
@@ -127,8 +127,8 @@ def coded(
         m,
         k,
         FEW=few,
-        BLOCK=block,
-        num_warps=max(1, block // 256),  # 8 values a thread: 16 bytes of fp16
+        BLOCK=width,
+        num_warps=max(1, width // 256),  # 8 values a thread: 16 bytes of fp16
         enable_fp_fusion=False,  # x · 127/C is rounded before it is a code
     )
     return codes, constants, found
