@@ -26,12 +26,14 @@ from lib.bench.timing import bandwidth
 
 OPERATIONS = {
     "int4": "lib.bench.kernel_int4",
+    "int8": "lib.bench.kernel_int8",
     "nf4": "lib.bench.kernel_nf4",
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
 }
 PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing apart; floor: "
-    "bytes over the best bandwidth of a 1 GiB sum, and a copy counted both ways"
+    "bytes over the best bandwidth of a 1 GiB sum, and a copy counted both ways; an "
+    "anchor called …_loop has no graph: events around a loop, launches and waits too"
 )
 SIZES = ((4096, 4096), (8192, 8192))
 CPU_SIZES = ((256, 256),)

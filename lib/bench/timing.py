@@ -6,7 +6,8 @@ Copies of the weights, together larger than twice the L2 cache, are used in turn
 that each call finds its own gone; a graph takes Python and the launches out of the
 time. On a CPU the calls are timed by the clock, a few times: no claims.
 
-Read in order: `copies_past_cache`, `microseconds`, `bandwidth`.
+Read in order: `copies_past_cache`, `microseconds`, `microseconds_of_a_loop`,
+`bandwidth`.
 """
 
 import statistics
@@ -43,6 +44,19 @@ def microseconds(calls: Sequence[Callable[[], object]]) -> float:
         kept = [call() for call in calls]
     times = [_by_events(graph.replay) / len(calls) for _ in range(REPLAYS + 3)][3:]
     del kept
+    return statistics.median(times)
+
+
+def microseconds_of_a_loop(calls: Sequence[Callable[[], object]]) -> float:
+    """Median time of a call that no graph can hold, with launches and waits."""
+    if not torch.cuda.is_available():
+        return microseconds(calls)
+
+    def loop() -> None:
+        for call in calls:
+            call()
+
+    times = [_by_events(loop) / len(calls) for _ in range(REPLAYS + 3)][3:]
     return statistics.median(times)
 
 

@@ -4,8 +4,9 @@
 
 Four things are worth knowing before a kernel ever runs. Stack bytes are registers that
 did not fit and went to memory. LDGSTS.128 are copies of 16 bytes that run ahead in the
-background, HMMA and HGMMA the matrix unit's instructions. STS.128 in a product means
-that decoded weights make a round trip through shared memory on their way there.
+background, HMMA and HGMMA the matrix unit's instructions, IMMA and IGMMA those on
+integers. STS.128 in a product of 4-bit weights means that decoded weights make a round
+trip through shared memory on their way there.
 
 Read in order: `Compiled`, `compile_kernel`, `cases`.
 """
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from lib.kernels import int4_triton, nf4_triton
+from lib.kernels import int4_triton, int8_triton, nf4_triton
 from lib.kernels.compiler import INTERPRETED, MISSING, triton
 
 HOPPER = 90
@@ -31,7 +32,7 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "levels": "*fp32",
     "packed": "*u8",
 }
-ALIGNED = {"x", "codes", "constants", "nested", "packed", "y", "w"}  # by 16 bytes
+ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
 ROUND = {"N", "K", "count", "blocks"}  # multiples of 16, as in most models
 
 
@@ -136,6 +137,38 @@ def cases() -> Iterator[Compiled]:
     flags = {"WHOLE": True, "SHUFFLE": True}
     kernel = nf4_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
+    yield from _int8_cases()
+
+
+def _int8_cases() -> Iterator[Compiled]:
+    """The kernels of LLM.int8(): tokens coded, few multiplied, many multiplied."""
+    types = {"codes": "*i8", "w": "*i8", "constants": "*fp32", "w_constants": "*fp32"}
+    types |= {"found": "*i32", "threshold": "fp32"}
+    in_fp16, in_bf16 = (
+        types | dict.fromkeys(("x", "y", "bias", "flags"), dtype)
+        for dtype in ("*fp16", "*bf16")
+    )
+    block = {"SPLIT": True, "TOKENS": 64, "COLS": 128}
+    yield compile_kernel("int8_mark_fp16", int8_triton.mark, in_fp16, 4, **block)
+    for few in (0, 1):
+        name, block = f"int8_encode_{few}_fp16", {"FEW": few, "BLOCK": 4096}
+        yield compile_kernel(name, int8_triton.encode, in_fp16, 16, **block)
+    block = {"BIAS": True, "SEAMLESS": True, "BLOCK": 128, "COLUMNS": 16}
+    for pointers, rows, batch, splits in (
+        (in_fp16, 16, 1, 8),
+        (in_bf16, 16, 16, 8),
+        (in_fp16, 32, 64, 4),
+    ):
+        tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": 4}
+        name, kernel = f"int8_skinny_{batch}_{pointers['x'][1:]}", int8_triton.skinny
+        yield compile_kernel(name, kernel, pointers, splits, **block, **tile)
+    for pointers, rows, batch, warps, stages in (
+        (in_bf16, 64, 64, 4, 4),
+        (in_fp16, 128, 256, 8, 3),
+    ):
+        tile = {"GROUP": 8, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+        name, kernel = f"int8_wide_{batch}_{pointers['x'][1:]}", int8_triton.wide
+        yield compile_kernel(name, kernel, pointers, warps, **block, **tile)
 
 
 def main() -> None:
@@ -147,7 +180,10 @@ def main() -> None:
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
-    columns = (("HMMA",), ("HGMMA",), ("LDGSTS", "128"), ("STS.128",), ("SHFL",))
+    columns = (
+        *(("HMMA",), ("HGMMA",), ("IMMA",), ("IGMMA",)),
+        *(("LDGSTS", "128"), ("STS.128",), ("SHFL",)),
+    )
     titles = " ".join(f"{'.'.join(parts):>10}" for parts in columns)
     print(f"{'kernel':28} registers stack  shared   all {titles}")
     for row in rows:

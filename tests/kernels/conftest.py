@@ -56,11 +56,11 @@ def generator():
 
 @pytest.fixture
 def poisoned(monkeypatch):
-    """What a kernel leaves unwritten is NaN, and shows."""
+    """What a kernel leaves unwritten is NaN, or 1 of an integer, and shows."""
     empty = torch.Tensor.new_empty
 
     def poison(*args, **kwargs):
         out = empty(*args, **kwargs)
-        return out.fill_(torch.nan) if out.is_floating_point() else out
+        return out.fill_(torch.nan if out.is_floating_point() else 1)
 
     monkeypatch.setattr(torch.Tensor, "new_empty", poison)

@@ -6,12 +6,18 @@ import sys
 import pytest
 import torch
 
-from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
+from lib.bench import (
+    kernel_int4,
+    kernel_int8,
+    kernel_nf4,
+    kernel_nf4_dequantize,
+    kernel_rows,
+)
 from lib.bench.kernel_rows import Row, measured, tabulated, tuning_cases, unadapted
 from lib.bench.timing import microseconds
 from lib.kernels.tiles import Tile
 
-OPERATIONS = (kernel_int4, kernel_nf4, kernel_nf4_dequantize)
+OPERATIONS = (kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)
@@ -31,7 +37,8 @@ def test_a_wrong_result_is_not_timed():
 
 
 def test_a_failing_anchor_is_noted_and_the_others_are_timed():
-    anchors = {"works": lambda: [lambda: None]} | unadapted("no_such_package", "torch")
+    anchors = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
+    anchors |= unadapted("no_such_package", "torch")
     y = torch.ones(1)
     row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
     assert row.anchors["no_such_package"].endswith("no_such_package is not installed")
@@ -39,6 +46,7 @@ def test_a_failing_anchor_is_noted_and_the_others_are_timed():
         "torch is installed, and nothing here calls it"
     )
     assert row.anchors["works"] == row.best_anchor > 0
+    assert row.anchors["timed"] == 1e9
 
 
 def test_ratios_are_what_they_say(monkeypatch):
@@ -60,7 +68,7 @@ def test_times_are_microseconds():
 
 
 def test_candidates_fit_the_columns():
-    for operation in (kernel_int4, kernel_nf4):
+    for operation in (kernel_int4, kernel_int8, kernel_nf4):
         for m in (1, 5, 16, 100, 1024):
             tiles = operation.candidates(m, 2048)
             assert tiles and len(set(tiles)) == len(tiles)

@@ -39,9 +39,10 @@ def test_nothing_spills_and_everything_fits(kernels):
 
 def test_products_use_the_matrix_unit_and_background_copies(kernels):
     for name, kernel in kernels.items():
-        if "dequantize" in name:
+        if "skinny" not in name and "wide" not in name:
             continue
-        unit = "HGMMA" if "wide" in name else "HMMA"
+        unit = "GMMA" if "wide" in name else "MMA"
+        unit = ("I" if "int8" in name else "H") + unit
         assert kernel.count(unit), f"{name} never multiplies on the matrix unit"
         assert kernel.count("LDGSTS", "128"), f"{name} copies fewer than 16 bytes"
 
@@ -53,7 +54,7 @@ def test_only_a_store_before_a_product_is_early():
 
 def test_decoded_weights_stay_in_registers(kernels):
     for name, kernel in kernels.items():
-        if "skinny" in name:
+        if "skinny" in name and "int8" not in name:
             assert kernel.stored_early == 0, f"{name} stores what it decoded"
             late = kernel.count("STS.128")  # sums that 8 warps exchange at the end
             assert late == 0 or "8_warps" in name, f"{name} stores 16 bytes"
@@ -73,6 +74,19 @@ def test_few_tokens_leave_room_for_latency(kernels):
         by_shared = SHARED // kernel.shared * 4
         by_registers = REGISTERS // (32 * kernel.registers)
         assert min(by_shared, by_registers) >= 16, name
+
+
+def _products(kernel, kind):
+    """Instructions of the matrix unit on integers (I) or halves (H)."""
+    return kernel.count(f"{kind}MMA") + kernel.count(f"{kind}GMMA")
+
+
+def test_int8_meets_int8_on_the_matrix_unit_and_outliers_their_own_dtype(kernels):
+    """No code becomes a float but those of the outliers' columns, 16 of them a turn."""
+    for name, kernel in kernels.items():
+        if name.startswith(("int8_skinny", "int8_wide")):
+            integers, floats = _products(kernel, "I"), _products(kernel, "H")
+            assert integers >= 4 * floats > 0, f"{name}: {integers} and {floats}"
 
 
 def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels):
