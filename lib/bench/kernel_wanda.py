@@ -64,6 +64,7 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
         yield by_row(weights, norm)
         for n, m in RUNS:
             yield by_run(weights, norm, n, m)
+        yield mask_only(weights, norm)
         yield from compression(weights, norm)
 
 
@@ -85,6 +86,15 @@ def by_run(weights: list[Tensor], norm: Tensor, n: int, m: int) -> Row:
     calls = on_each(weights, lambda w: prune_n_of_m(w, norm, n=n, m=m))
     anchors = {"topk": lambda: on_each(weights, lambda w: by_topk(w, norm, n, m))}
     return measured(row, calls, exact, 0.0, anchors)
+
+
+def mask_only(weights: list[Tensor], norm: Tensor) -> Row:
+    """2:4 as a byte a weight."""
+    w = weights[0]
+    row = Row("2:4 mask", 0, *w.shape, w.nbytes + w.numel() + norm.nbytes)
+    exact = kept_n_of_m(wanda_score(w, norm), 2, 4).double()
+    calls = on_each(weights, lambda w: prune_n_of_m(w, norm, mask=True))
+    return measured(row, calls, exact, 0.0, {})
 
 
 def compression(weights: list[Tensor], norm: Tensor) -> Iterator[Row]:

@@ -195,12 +195,12 @@ def n_of_m(
 @triton.jit
 @no_type_check
 def _row(w, norm, start, cols, BLOCK: tl.constexpr):
-    """BLOCK weights of a row from `start` on, and their keys: -1 past its end."""
+    """BLOCK weights of a row from `start` on, and their keys: 0 past its end."""
     col = start + tl.arange(0, BLOCK)
     here = col < cols
     there = tl.load(w + col, mask=here, other=0)
     norms = tl.load(norm + col, mask=here, other=0)
-    return there, tl.where(here, _keys(there, norms), -1), col, here
+    return there, _keys(there, norms), col, here
 
 
 @triton.jit

@@ -161,6 +161,15 @@ def test_extremes_have_their_place(dtype, device, generator):
         check_compressed(w, norms, device)
 
 
+def test_every_nan_is_alike(device):
+    """Of quiet and signalling ones, with any payload, the lower columns are kept."""
+    w = torch.tensor([0x7F800001, 0x7FC00000, -1, 0x7FFFFFFF] * 2, dtype=torch.int32)
+    w = w.view(torch.float32)[None]
+    run_n_of_m(w, torch.ones(8), 2, 4, device, mask=True)
+    for streamed in (False, True):
+        run_per_row(w, torch.ones(8), 0.5, device, mask=True, streamed=streamed)
+
+
 def test_a_product_that_is_denormal_is_not_zero(device):
     w = torch.tensor([[1.0, 2, 3, 4]]).half()
     norm = torch.full((4,), 2.0**-149)
