@@ -91,14 +91,6 @@ def _halves(x):
 
 @triton.jit
 @no_type_check
-def _whole(low, high):
-    """The runs with these halves."""
-    pairs = tl.permute(tl.join(low, high), (0, 1, 3, 2))
-    return tl.reshape(pairs, (low.shape[0], low.shape[1], 2 * low.shape[2]))
-
-
-@triton.jit
-@no_type_check
 def _apart(x, LOG: tl.constexpr):
     """x (rows, cols) as M = 2^LOG tensors (rows, runs, 1): column j of every run.
 
@@ -112,19 +104,6 @@ def _apart(x, LOG: tl.constexpr):
             halves += (low, high)
         parts = halves
     return parts
-
-
-@triton.jit
-@no_type_check
-def _together(parts, LOG: tl.constexpr):
-    """The tensor that `_apart` took apart."""
-    for step in tl.static_range(LOG):
-        whole = ()
-        for i in tl.static_range(2 ** (LOG - 1 - step)):
-            whole += (_whole(parts[2 * i], parts[2 * i + 1]),)
-        parts = whole
-    x = parts[0]
-    return tl.reshape(x, (x.shape[0], x.shape[1] * x.shape[2]))
 
 
 @triton.jit
@@ -302,7 +281,7 @@ def compress(
     last = tl.where(keep[3], 3, tl.where(keep[2], 2, 1))
     v0 = tl.where(keep[0], v[0], tl.where(keep[1], v[1], v[2]))
     v1 = tl.where(keep[3], v[3], tl.where(keep[2], v[2], v[1]))
-    pairs = _together((v0, v1), 1)
+    pairs = tl.reshape(tl.join(v0, v1), (ROWS, COLS // 2))
     _, at, here = _place(rows, cols // 2, ROWS, COLS // 2)
     tl.store(values + at, pairs, mask=here)
     low, high = tl.split(tl.reshape(first | last << 2, (ROWS, COLS // 8, 2)))
@@ -323,11 +302,8 @@ def decompress(
     pair = tl.load(indices + at, mask=here, other=0).to(tl.int32)
     code = tl.reshape(tl.join(pair & 15, pair >> 4), (ROWS, COLS // 4, 1))
     _, at, here = _place(rows, cols // 2, ROWS, COLS // 2)
-    pairs = tl.load(values + at, mask=here, other=0)
-    v0, v1 = _apart(pairs, 1)
-    parts = ()
-    for j in tl.static_range(4):
-        other = tl.where(code >> 2 == j, v1, 0.0).to(v1.dtype)
-        parts += (tl.where(code & 3 == j, v0, other),)
+    v0, v1 = _apart(tl.load(values + at, mask=here, other=0), 1)
+    j = tl.arange(0, 4)[None, None, :]
+    runs = tl.where(code & 3 == j, v0, tl.where(code >> 2 == j, v1, 0.0))
     _, at, here = _place(rows, cols, ROWS, COLS)
-    tl.store(w + at, _together(parts, 2), mask=here)
+    tl.store(w + at, tl.reshape(runs.to(v0.dtype), (ROWS, COLS)), mask=here)

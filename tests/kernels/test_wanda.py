@@ -100,7 +100,7 @@ def test_dtypes(dtype, device, generator):
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("sparsity", [0.0, 0.01, 0.5, 0.7, 0.999, 1.0])
 def test_per_row(sparsity, streamed, device, generator):
-    run_per_row(*drawn(3, 150, generator), sparsity, device, streamed=streamed)
+    run_per_row(*drawn(2, 150, generator), sparsity, device, streamed=streamed)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -142,9 +142,9 @@ def extremes(generator, dtype):
     """Denormals, both zeros, both infinities and NaN of both signs, in any order."""
     tiny = torch.finfo(dtype).smallest_normal
     special = [0.0, -0.0, tiny, -tiny / 2, tiny / 4, torch.inf, -torch.inf, torch.nan]
-    at = torch.randint(0, len(special), (4, 64), generator=generator)
+    at = torch.randint(0, len(special), (2, 64), generator=generator)
     w = torch.tensor(special)[at].to(dtype)
-    w[:2] = -w[:2]
+    w[0] = -w[0]
     norms = torch.tensor([0.0, 2.0**-140, 1.0, -1.0, 3e38, torch.inf, torch.nan, 1e-30])
     return w, norms[torch.randint(0, len(norms), (64,), generator=generator)]
 
