@@ -1,23 +1,33 @@
-"""Products and conversions on packed weights, fast on a GPU, checked on any machine.
+"""Products, conversions and masks of weights, fast on a GPU, checked on any machine.
 
 One file an operation: its equation, the bytes that it must move, a PyTorch reference
 and one checked entry, registered with `torch.library` (CPU: the reference; CUDA: the
 kernel); its kernels, from naive to fast, in the file beside it. Taught in notebooks/16.
 
 Read in order: `planes` (how codes lie in memory), `int4` and `int4_triton`, `nf4` and
-`nf4_triton`, `nf4_dequantize`; `int8` and `int8_triton`; `tiles` (which tile for which
-size); `compiled` (what the compiler made of them).
+`nf4_triton`, `nf4_dequantize`; `int8` and `int8_triton`; `wanda` and `two_of_four` with
+`wanda_triton`; `tiles` (which tile for which size); `compiled` (what the compiler made
+of them).
 """
 
 from lib.kernels.int4 import Int4, int4_product, pack_int4
 from lib.kernels.int8 import Int8Matrix, int8_linear, pack_int8
 from lib.kernels.nf4 import Nf4, nf4_product, pack_nf4
 from lib.kernels.nf4_dequantize import nf4_dequantize
+from lib.kernels.two_of_four import (
+    TwoOfFour,
+    compress_two_of_four,
+    decompress_two_of_four,
+)
+from lib.kernels.wanda import prune_n_of_m, prune_per_row
 
 __all__ = [
     "Int4",
     "Int8Matrix",
     "Nf4",
+    "TwoOfFour",
+    "compress_two_of_four",
+    "decompress_two_of_four",
     "int4_product",
     "int8_linear",
     "nf4_dequantize",
@@ -25,4 +35,6 @@ __all__ = [
     "pack_int4",
     "pack_int8",
     "pack_nf4",
+    "prune_n_of_m",
+    "prune_per_row",
 ]

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from lib.kernels import int4_triton, int8_triton, nf4_triton
+from lib.kernels import int4_triton, int8_triton, nf4_triton, wanda_triton
 from lib.kernels.compiler import INTERPRETED, MISSING, triton
 
 HOPPER = 90
@@ -31,9 +31,12 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "dynamic": "*fp32",
     "levels": "*fp32",
     "packed": "*u8",
+    "norm": "*fp32",
+    "indices": "*u8",
 }
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
-ROUND = {"N", "K", "count", "blocks"}  # multiples of 16, as in most models
+ALIGNED |= {"norm", "out", "values", "indices"}
+ROUND = {"N", "K", "count", "blocks", "cols"}  # multiples of 16, as in most models
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,12 @@ class Compiled:
 
 
 def compile_kernel(
-    name: str, kernel, pointers: dict[str, str], warps: int, **constants
+    name: str,
+    kernel,
+    pointers: dict[str, str],
+    warps: int,
+    registers: int | None = None,
+    **constants,
 ) -> Compiled:
     """Compile for Hopper as a launch with these pointers and constants would."""
     if MISSING is not None or INTERPRETED:
@@ -73,10 +81,11 @@ def compile_kernel(
     attributes = {
         (at,): divisible
         for at, argument in enumerate(kernel.arg_names)
-        if argument in ALIGNED | ROUND
+        if argument in (ALIGNED | ROUND) - constants.keys()
     }
     source = ASTSource(kernel, types, constants, attributes)
     options = {"num_warps": warps, "num_stages": constants.get("STAGES", 3)}
+    options |= {"maxnreg": registers}
     binary = triton.compile(source, GPUTarget("cuda", HOPPER, 32), options)
     registers, stack = _resources(binary.asm["cubin"])
     operations = re.findall(
@@ -138,6 +147,7 @@ def cases() -> Iterator[Compiled]:
     kernel = nf4_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
     yield from _int8_cases()
+    yield from _wanda()
 
 
 def _int8_cases() -> Iterator[Compiled]:
@@ -169,6 +179,33 @@ def _int8_cases() -> Iterator[Compiled]:
         tile = {"GROUP": 8, "ROWS": rows, "BATCH": batch, "STAGES": stages}
         name, kernel = f"int8_wide_{batch}_{pointers['x'][1:]}", int8_triton.wide
         yield compile_kernel(name, kernel, pointers, warps, **block, **tile)
+
+
+def _wanda() -> Iterator[Compiled]:
+    """Masks by Wanda's scores, and two of four compressed and back."""
+    tile = {"ROWS": 2, "COLS": 1024}
+    for n, log, dtype, out in (
+        (2, 2, "fp16", "fp16"),
+        (2, 2, "bf16", "u8"),
+        (4, 3, "fp16", "fp16"),
+        (8, 4, "bf16", "bf16"),
+    ):
+        pointers = {"w": f"*{dtype}", "out": f"*{out}"}
+        name = f"wanda_{n}_of_{2**log}_{dtype}" + ("_mask" if out == "u8" else "")
+        run = {"N": n, "LOG": log}
+        yield compile_kernel(name, wanda_triton.n_of_m, pointers, 4, **run, **tile)
+    most = wanda_triton.REGISTERS
+    for dtype, block in (("fp16", 8192), ("bf16", 32768), ("fp32", 16384)):
+        pointers = {"w": f"*{dtype}", "out": f"*{dtype}"}
+        name, warps = f"wanda_row_{block}_{dtype}", 8 if block == 8192 else 32
+        kernel = wanda_triton.held_row
+        yield compile_kernel(name, kernel, pointers, warps, most, BLOCK=block)
+    pointers = {"w": "*fp16", "out": "*fp16", "values": "*fp16"}
+    kernel = wanda_triton.streamed_row
+    yield compile_kernel("wanda_long_row_fp16", kernel, pointers, 4, most, BLOCK=4096)
+    for kernel in (wanda_triton.compress, wanda_triton.decompress):
+        name = f"two_of_four_{kernel.fn.__name__}_fp16"
+        yield compile_kernel(name, kernel, pointers, 4, **tile)
 
 
 def main() -> None:

@@ -12,12 +12,16 @@ from lib.bench import (
     kernel_nf4,
     kernel_nf4_dequantize,
     kernel_rows,
+    kernel_wanda,
 )
 from lib.bench.kernel_rows import Row, measured, tabulated, tuning_cases, unadapted
 from lib.bench.timing import microseconds
 from lib.kernels.tiles import Tile
 
-OPERATIONS = (kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize)
+OPERATIONS = (
+    *(kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize),
+    *(kernel_wanda,),
+)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)

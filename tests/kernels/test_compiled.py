@@ -95,6 +95,27 @@ def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels
     assert kernel.count("STG") == kernel.count("STG", "128") == 4
 
 
+def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
+    """16 weights a thread, 8 to a load; its 8 norms alone go through shared memory."""
+    for name in ("wanda_2_of_4_fp16", "wanda_4_of_8_fp16"):
+        kernel = kernels[name]
+        assert kernel.count("STG") == kernel.count("STG", "128") == 2
+        assert not kernel.count("SHFL") and kernel.count("STS") == 2
+        assert sum(kernel.instructions.values()) < 16 * 30, "memory is the slower part"
+
+
+def test_held_rows_leave_room_for_latency(kernels):
+    for name, kernel in kernels.items():
+        if "_row" in name:
+            assert kernel.registers <= 64, f"{name}: 32 warps need 64 registers each"
+
+
+def test_scores_that_are_denormal_are_not_flushed(kernels):
+    for name, kernel in kernels.items():
+        if "wanda" in name:
+            assert kernel.count("FMUL") and not kernel.count("FTZ"), name
+
+
 @pytest.mark.skipif(MISSING is not None, reason="Triton is not installed")
 def test_an_interpreted_kernel_cannot_be_compiled(device):
     if device == "cuda":
