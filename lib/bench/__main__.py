@@ -28,6 +28,7 @@ OPERATIONS = {
     "int4": "lib.bench.kernel_int4",
     "nf4": "lib.bench.kernel_nf4",
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
+    "cast": "lib.bench.kernel_cast",
 }
 PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing apart; floor: "

@@ -5,7 +5,8 @@
 Four things are worth knowing before a kernel ever runs. Stack bytes are registers that
 did not fit and went to memory. LDGSTS.128 are copies of 16 bytes that run ahead in the
 background, HMMA and HGMMA the matrix unit's instructions. STS.128 in a product means
-that decoded weights make a round trip through shared memory on their way there.
+that decoded weights make a round trip through shared memory on their way there. A cast
+has neither: its instructions a value decide whether memory stays the limit.
 
 Read in order: `Compiled`, `compile_kernel`, `cases`.
 """
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from lib.kernels import int4_triton, nf4_triton
+from lib.kernels import cast_triton, int4_triton, nf4_triton
 from lib.kernels.compiler import INTERPRETED, MISSING, triton
 
 HOPPER = 90
@@ -30,6 +31,11 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "dynamic": "*fp32",
     "levels": "*fp32",
     "packed": "*u8",
+    "peak": "*i32",
+    "seed": "i64",
+    "element_top": "fp32",
+    "scale_top": "fp32",
+    "scale_low": "fp32",
 }
 ALIGNED = {"x", "codes", "constants", "nested", "packed", "y", "w"}  # by 16 bytes
 ROUND = {"N", "K", "count", "blocks"}  # multiples of 16, as in most models
@@ -136,6 +142,31 @@ def cases() -> Iterator[Compiled]:
     flags = {"WHOLE": True, "SHUFFLE": True}
     kernel = nf4_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
+    yield from casts()
+
+
+def casts() -> Iterator[Compiled]:
+    """The kernels of cast.py, each a value's instructions long."""
+    for dtype in ("bf16", "fp32"):
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}"}
+        flat = {"WIDE": False, "BLOCK": 4096}
+        kernel = cast_triton.nearest
+        yield compile_kernel(f"cast_nearest_{dtype}", kernel, pointers, 8, **flat)
+        flat = {"WIDE": False, "QUARTER": 1024, "ROUNDS": 7}
+        kernel = cast_triton.stochastic
+        yield compile_kernel(f"cast_stochastic_{dtype}", kernel, pointers, 4, **flat)
+        blocks = {"SIZE": 32, "WIDTH": 32, "RUNS": 128}
+        kernel = cast_triton.microscaled
+        yield compile_kernel(f"cast_mx_{dtype}", kernel, pointers, 8, **blocks)
+        blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
+        kernel = cast_triton.scaled
+        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
+        flat = {"BLOCK": 16384}
+        kernel = cast_triton.largest
+        yield compile_kernel(f"cast_largest_{dtype}", kernel, pointers, 8, **flat)
+    wide = {"WIDE": True, "BLOCK": 4096}
+    kernel = cast_triton.nearest
+    yield compile_kernel("cast_nearest_wide_fp32", kernel, pointers, 8, **wide)
 
 
 def main() -> None:

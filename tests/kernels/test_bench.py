@@ -6,12 +6,18 @@ import sys
 import pytest
 import torch
 
-from lib.bench import kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_rows
+from lib.bench import (
+    kernel_cast,
+    kernel_int4,
+    kernel_nf4,
+    kernel_nf4_dequantize,
+    kernel_rows,
+)
 from lib.bench.kernel_rows import Row, measured, tabulated, tuning_cases, unadapted
 from lib.bench.timing import microseconds
 from lib.kernels.tiles import Tile
 
-OPERATIONS = (kernel_int4, kernel_nf4, kernel_nf4_dequantize)
+OPERATIONS = (kernel_int4, kernel_nf4, kernel_nf4_dequantize, kernel_cast)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)

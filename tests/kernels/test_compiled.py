@@ -39,7 +39,7 @@ def test_nothing_spills_and_everything_fits(kernels):
 
 def test_products_use_the_matrix_unit_and_background_copies(kernels):
     for name, kernel in kernels.items():
-        if "dequantize" in name:
+        if "dequantize" in name or "cast" in name:
             continue
         unit = "HGMMA" if "wide" in name else "HMMA"
         assert kernel.count(unit), f"{name} never multiplies on the matrix unit"
