@@ -24,6 +24,7 @@ from lib.formats import (
 )
 from lib.formats.floating import power_of_two_below
 from lib.kernels.cast import blocks_reference, cast_reference, fake_blocks, fake_cast
+from lib.kernels.codes import cast_codes, codes_reference
 from lib.kernels.philox import coins
 
 TOKENS = (1,)  # there are none
@@ -64,10 +65,17 @@ def torchao(x: Tensor, fmt: BlockFormat) -> Tensor:
     return to_dtype(codes, scale, kind, fmt.block, x.dtype)
 
 
+def torchao_fp4(x: Tensor) -> Tensor:
+    """torchao's codes, two a byte."""
+    from torchao.prototype.mx_formats.kernels import f32_to_f4_unpacked, pack_uint4
+
+    return pack_uint4(f32_to_f4_unpacked(x.float()))
+
+
 Ways = dict[str, Callable[[Tensor], Tensor]]
 
 
-def cases() -> Iterator[tuple[str, int, Ways]]:
+def cases() -> Iterator[tuple[str, float, Ways]]:
     """A name, bytes a value in bf16, and ways: ours, the exact one, the anchors."""
     for fmt in (FP8_E4M3, FP4_E2M1):
         ways: Ways = {
@@ -88,6 +96,15 @@ def cases() -> Iterator[tuple[str, int, Ways]]:
             "eager": lambda x: round_to(x, FP8_E4M3, **random),
         },
     )
+    for fmt, anchors in (
+        (FP8_E4M3, {"torch": lambda x: x.to(torch.float8_e4m3fn).view(torch.uint8)}),
+        (FP4_E2M1, {"torchao": torchao_fp4}),
+    ):
+        ways = {
+            "ours": lambda x, f=fmt: cast_codes(x, f, overflow="saturate"),
+            "exact": lambda x, f=fmt: codes_reference(x, f, "saturate"),
+        }
+        yield f"{fmt.name} codes", 2 + fmt.bits / 8, ways | anchors
     for fmt in (MXFP8_E4M3, MXFP4, NVFP4):
         ways = {
             "ours": lambda x, f=fmt: fake_blocks(x, f),
@@ -115,7 +132,7 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 for name, way in ways.items()
                 if name not in ("ours", "exact")
             }
-            row = Row(name, 0, n, k, per_value * n * k)
+            row = Row(name, 0, n, k, int(per_value * n * k))
             yield measured(row, calls(ways["ours"]), exact, 0.0, anchors)
 
 

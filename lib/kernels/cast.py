@@ -11,8 +11,11 @@ To nearest, bit for bit `lib.formats`: ties to even, subnormals, -0, infinity an
 Stochastic: bit for bit `round_to` with the coins of philox.py, the same on every
 device. A block with an infinity or a NaN is NaN, as OCP has it; so is all of NVFP4's.
 
-Read in order: `fake_cast`, `fields`, `launch_cast`; `fake_blocks`, `launch_blocks`.
+Read in order: `fake_cast`, `fields`, `scalars`, `launch_cast`; `fake_blocks`,
+`launch_blocks`.
 """
+
+from functools import cache
 
 import torch
 from jaxtyping import Float, Float32
@@ -56,9 +59,18 @@ def fields(fmt: FloatFormat, work: torch.dtype) -> tuple[int, int, int]:
     return tuple(n << fraction for n in (least + bias, most + bias, drop))
 
 
-def bits_of(value: float, work: torch.dtype) -> int:
-    """The bits of a number in the float that does the work."""
-    return torch.tensor(value, dtype=work).view(LAYOUT[work][0]).item()
+@cache
+def scalars(
+    fmt: FloatFormat, overflow: str, dtype: torch.dtype
+) -> tuple[bool, tuple[int, ...]]:
+    """Whether float64 does the work, and the format as a kernel takes it: as bits.
+
+    Scalars cost no instruction, and a new format no compilation.
+    """
+    work = torch.float32 if fits_float32(fmt) else torch.float64
+    beyond = torch.tensor(fmt.beyond(overflow), dtype=torch.float64).to(dtype)
+    ends = torch.tensor([fmt.max, beyond.item()], dtype=work).view(LAYOUT[work][0])
+    return work == torch.float64, (*fields(fmt, work), *ends.tolist())
 
 
 def cast_reference(
@@ -84,12 +96,9 @@ def launch_cast(
 ) -> Float[Tensor, "*shape"]:
     """x̂ by a kernel: to nearest, or with a seed stochastically."""
     require_triton(x)
-    dtype, work = x.dtype, torch.float32 if fits_float32(fmt) else torch.float64
-    beyond = torch.tensor(fmt.beyond(overflow), dtype=torch.float64).to(dtype).item()
+    dtype, (wide, numbers) = x.dtype, scalars(fmt, overflow, x.dtype)
     x = x.contiguous().to(widened(dtype))
-    y = x.new_empty(x.shape)
-    numbers = *fields(fmt, work), bits_of(fmt.max, work), bits_of(beyond, work)
-    count, wide = x.numel(), work == torch.float64
+    y, count = x.new_empty(x.shape), x.numel()
     if seed is None:
         grid = (triton.cdiv(count, VALUES),)
         _nearest[grid](x, y, count, *numbers, WIDE=wide, BLOCK=VALUES, num_warps=8)
@@ -125,7 +134,7 @@ def fake_cast(
         )
     fmt.beyond(overflow)  # refuses what it does not know
     flat = x.detach()
-    return torch.ops.llm_compression.fake_cast(flat, _numbers(fmt), overflow, seed)
+    return torch.ops.llm_compression.fake_cast(flat, numbers_of(fmt), overflow, seed)
 
 
 def blocks_reference(
@@ -194,18 +203,18 @@ def fake_blocks(
                 f"{fmt.name}: element and scale have {digits} fraction bits; more than "
                 "9 leave no product exact"
             )
-        scale = _numbers(fmt.scale)
-    element = _numbers(fmt.element)
+        scale = numbers_of(fmt.scale)
+    element = numbers_of(fmt.element)
     return torch.ops.llm_compression.fake_blocks(x.detach(), element, fmt.block, scale)
 
 
-def _numbers(fmt: FloatFormat) -> list[int]:
+def numbers_of(fmt: FloatFormat) -> list[int]:
     """A format as an operator's schema can hold it."""
     special = SPECIALS.index(fmt.specials)
     return [fmt.exponent_bits, fmt.fraction_bits, fmt.bias, special]
 
 
-def _format(numbers: list[int]) -> FloatFormat:
+def format_of(numbers: list[int]) -> FloatFormat:
     """The format of these numbers."""
     e, m, bias, special = numbers
     return FloatFormat(f"E{e}M{m}", e, m, bias, SPECIALS[special])
@@ -213,8 +222,8 @@ def _format(numbers: list[int]) -> FloatFormat:
 
 def _blocks(element: list[int], block: int, scale: list[int] | None) -> BlockFormat:
     """The block format of these numbers."""
-    known = None if scale is None else _format(scale)
-    return BlockFormat("blocks", _format(element), block, known)
+    known = None if scale is None else format_of(scale)
+    return BlockFormat("blocks", format_of(element), block, known)
 
 
 torch.library.define(
@@ -230,12 +239,12 @@ torch.library.define(
 @torch.library.impl("llm_compression::fake_cast", "CPU")
 def _cast_on_cpu(x: Tensor, fmt: list[int], overflow: str, seed: int | None) -> Tensor:
     coin = None if seed is None else coins(seed, x.numel(), x.device)
-    return cast_reference(x, _format(fmt), overflow, coin)
+    return cast_reference(x, format_of(fmt), overflow, coin)
 
 
 @torch.library.impl("llm_compression::fake_cast", "CUDA")
 def _cast_on_cuda(x: Tensor, fmt: list[int], overflow: str, seed: int | None) -> Tensor:
-    return launch_cast(x, _format(fmt), overflow, seed) if x.numel() else x.clone()
+    return launch_cast(x, format_of(fmt), overflow, seed) if x.numel() else x.clone()
 
 
 @torch.library.register_fake("llm_compression::fake_cast")

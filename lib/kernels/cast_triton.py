@@ -11,7 +11,9 @@ Quotients x / (s t) decide ties too, so they are rounded exactly: to half gaps f
 h, and then by the sign of x - h s t. With t cut into halves of 12 bits, both products
 are exact, and so is that sign.
 
-Read in order: `nearest`, `stochastic`, `microscaled`; `largest`, `scaled`.
+A number's code is in the same sum: its bits less those of C are k = round(|x| / gap).
+
+Read in order: `nearest`, `stochastic`, `codes`, `microscaled`; `largest`, `scaled`.
 """
 
 from lib.kernels.compiler import no_type_check, tl, triton
@@ -139,6 +141,33 @@ def stochastic(
         at += QUARTER
 
 
+@triton.jit(do_not_specialize=(*FORMAT, "signed", "quiet", "minus"))
+@no_type_check
+def codes(
+    x, y, count, least, most, drop,
+    top, beyond,  # codes: the largest number's, and what becomes of those above
+    signed,  # the last code that has a sign
+    quiet, minus,  # NaN's code, and the sign's bit
+    PAIRS: tl.constexpr,  # two codes a byte, the first one in the lower half
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Every value's code to nearest: (E - E_min) 2^m + k, and the sign."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    v = tl.load(x + at, mask=at < count, other=0)
+    sign, a, c = _wide(v, least, most, drop, False)
+    k = _bits(a + c) - _bits(c)
+    code = ((_bits(c) - drop - least) >> (drop >> 23)) + k
+    code = tl.where(code > top, beyond, code)
+    code |= tl.where((sign < 0) & (code <= signed), minus, 0)
+    code = tl.where(a != a, quiet, code).to(tl.uint8)
+    if PAIRS:
+        low, high = tl.split(tl.reshape(code, (BLOCK // 2, 2)))
+        at = tl.program_id(0).to(tl.int64) * (BLOCK // 2) + tl.arange(0, BLOCK // 2)
+        tl.store(y + at, low | (high << 4), mask=at < count // 2)
+    else:
+        tl.store(y + at, code, mask=at < count)
+
+
 @triton.jit
 @no_type_check
 def _runs(blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
@@ -228,7 +257,8 @@ def scaled(
     most = tl.load(peak)
     t = tl.div_rn(_value(most), element_top * scale_top)
     t = tl.where(t == 0, 1.0, t)
-    far = tl.where(t < 2.0**-40, 2.0**80, 1.0)  # from where products lose bits
+    far = tl.where(t < 2.0**-40, 2.0**80, 1.0)  # from where products lose bits,
+    far = tl.where(t > 2.0**40, 2.0**-40, far)  # and from where reciprocals do
     upper = _value(_bits(t * far) & _UPPER)
     lower = t * far - upper
     a = _value(bits & _MAGNITUDE) * far

@@ -161,6 +161,10 @@ def casts() -> Iterator[Compiled]:
         blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
         kernel = cast_triton.scaled
         yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
+        for pairs, name in ((False, "bytes"), (True, "pairs")):
+            flat, pack = {"PAIRS": pairs, "BLOCK": 4096}, pointers | {"y": "*u8"}
+            kernel = cast_triton.codes
+            yield compile_kernel(f"cast_{name}_{dtype}", kernel, pack, 8, **flat)
         flat = {"BLOCK": 16384}
         kernel = cast_triton.largest
         yield compile_kernel(f"cast_largest_{dtype}", kernel, pointers, 8, **flat)

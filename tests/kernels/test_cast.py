@@ -17,6 +17,7 @@ from lib.formats.floating import (
     TF32,
     FloatFormat,
     all_values,
+    decode,
     round_to,
 )
 from lib.formats.microscaling import (
@@ -30,7 +31,7 @@ from lib.formats.microscaling import (
     BlockFormat,
     round_to_blocks,
 )
-from lib.kernels import fake_blocks, fake_cast
+from lib.kernels import cast_codes, codes, fake_blocks, fake_cast
 from lib.kernels.cast import (
     blocks_reference,
     cast_reference,
@@ -41,7 +42,7 @@ from lib.kernels.cast import (
 from lib.kernels.philox import coins, words
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-INTEGER = {2: torch.int16, 4: torch.int32}
+INTEGER = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 SMALL = [FP8_E4M3, FP8_E5M2, FP6_E2M3, FP6_E3M2, FP4_E2M1, FP16]
 ODD = [
     FloatFormat("E1M0", 1, 0, specials="none"),
@@ -162,6 +163,13 @@ def test_with_the_same_coins_as_round_to(
     check(launch_cast(x.to(device), fmt, overflow, 7), want)
 
 
+def test_a_coin_of_zero_moves_no_number(device):
+    """Seed 1066 is the first whose first 1024 coins have a zero: the 36th."""
+    assert coins(1066, 36)[35] == 0
+    x = torch.tensor([0.5, -3.0, 0.0, 1.0]).repeat(9)
+    check(launch_cast(x.to(device), FP4_E2M1, "saturate", 1066), x)
+
+
 @pytest.mark.parametrize(
     ("rounds", "known"),
     [
@@ -229,6 +237,30 @@ def test_other_blocks(block, device, generator):
         check(launch_blocks(x.to(device), fmt), blocks_reference(x, fmt))
 
 
+@pytest.mark.parametrize("overflow", ["infinity", "saturate"])
+@pytest.mark.parametrize("fmt", SMALL[:-1] + ODD[:-1], ids=name)
+def test_codes(fmt, overflow, device, generator):
+    for x in (hard(fmt, generator), every(torch.bfloat16), every(torch.float16)):
+        x = x[: len(x) // 2 * 2].view(2, -1)[:, : len(x) // 4 * 2]
+        packed = codes.launch(x.to(device), fmt, overflow).cpu()
+        check(packed, codes.codes_reference(x, fmt, overflow))
+        low, high = packed % 16, packed // 16
+        code = packed if fmt.bits > 4 else torch.stack([low, high], -1).flatten(-2)
+        missing = torch.nan if fmt.specials != "none" else fmt.max
+        want = round_to(x.double(), fmt, overflow=overflow).nan_to_num(missing)
+        assert torch.equal(decode(code, fmt).nan_to_num(0.25), want.nan_to_num(0.25))
+
+
+def test_fp8_codes_are_torch_s(device, generator):
+    x = torch.randn(33, 7, generator=generator).bfloat16()
+    got = cast_codes(x.to(device), FP8_E4M3, overflow="saturate").cpu()
+    assert torch.equal(got, x.to(torch.float8_e4m3fn).view(torch.uint8))
+    for fmt in (FP4_E2M1, FP6_E2M3):
+        for count in (2, 4094, 4096, 4098):
+            x = torch.randn(count, generator=generator)
+            check(codes.launch(x.to(device), fmt, "saturate"), cast_codes(x, fmt))
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("exponent", [-147, -130, -126, -100, -41, -20, 0, 100, 125])
 def test_nvfp4(exponent, dtype, device, generator):
@@ -277,10 +309,12 @@ def test_the_entries(device, generator):
         check(fake_blocks(x, fmt), round_to_blocks(x, fmt))
         assert fake_blocks(x[:0], fmt).shape == (0, 64)
     assert fake_cast(x[:0], FP16).shape == (0, 64)
+    assert cast_codes(x[:0], FP4_E2M1).shape == (0, 32)
     ops = torch.ops.llm_compression
     for call, inputs in (
         (ops.fake_cast, (x.detach(), [4, 3, 7, 1], "infinity", 3)),
         (ops.fake_blocks, (x.detach(), [2, 1, 1, 2], 16, [4, 3, 7, 1])),
+        (ops.cast_codes, (x.detach(), [2, 1, 1, 2], "saturate")),
     ):
         torch.library.opcheck(
             call, inputs, test_utils=("test_schema", "test_faketensor")
@@ -299,6 +333,9 @@ def test_the_entries(device, generator):
             "seed=-1",
         ),
         (lambda x: fake_cast(x, FP16, overflow="wrap"), "overflow='wrap'"),
+        (lambda x: cast_codes(x.double(), FP8_E4M3), r"torch\.float64"),
+        (lambda x: cast_codes(x, FP16), "16 bits"),
+        (lambda x: cast_codes(x[:, 1:], FP4_E2M1), r"share a byte.*\(2, 47\)"),
         (lambda x: fake_blocks(x.double(), MXFP4), r"torch\.float64"),
         (lambda x: fake_blocks(x, MXFP4), r"block=32 .* \(2, 48\)"),
         (lambda x: fake_blocks(x, BlockFormat("B", BF16, 16)), "-126 to 127"),
