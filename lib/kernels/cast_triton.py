@@ -145,7 +145,7 @@ def stochastic(
 @no_type_check
 def codes(
     x, y, count, least, most, drop,
-    top, beyond,  # codes: the largest number's, and what becomes of those above
+    beyond,  # the code of numbers above the largest, whose own may be the one before
     signed,  # the last code that has a sign
     quiet, minus,  # NaN's code, and the sign's bit
     PAIRS: tl.constexpr,  # two codes a byte, the first one in the lower half
@@ -157,7 +157,7 @@ def codes(
     sign, a, c = _wide(v, least, most, drop, False)
     k = _bits(a + c) - _bits(c)
     code = ((_bits(c) - drop - least) >> (drop >> 23)) + k
-    code = tl.where(code > top, beyond, code)
+    code = tl.minimum(code, beyond)
     code |= tl.where((sign < 0) & (code <= signed), minus, 0)
     code = tl.where(a != a, quiet, code).to(tl.uint8)
     if PAIRS:

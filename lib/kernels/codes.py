@@ -57,7 +57,6 @@ def launch(
         y,
         x.numel(),
         *fields(fmt, torch.float32),
-        top,
         beyond,
         top + (fmt.specials == "ieee"),
         quiet_code(fmt),
