@@ -29,6 +29,7 @@ OPERATIONS = {
     "int8": "lib.bench.kernel_int8",
     "nf4": "lib.bench.kernel_nf4",
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
+    "cast": "lib.bench.kernel_cast",
     "wanda": "lib.bench.kernel_wanda",
 }
 PROTOCOL = (

@@ -6,7 +6,8 @@ Four things are worth knowing before a kernel ever runs. Stack bytes are registe
 did not fit and went to memory. LDGSTS.128 are copies of 16 bytes that run ahead in the
 background, HMMA and HGMMA the matrix unit's instructions, IMMA and IGMMA those on
 integers. STS.128 in a product of 4-bit weights means that decoded weights make a round
-trip through shared memory on their way there.
+trip through shared memory on their way there. A cast
+has none of these: its instructions a value decide whether memory stays the limit.
 
 Read in order: `Compiled`, `compile_kernel`, `cases`.
 """
@@ -20,7 +21,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from lib.kernels import int4_triton, int8_triton, nf4_triton, wanda_triton
+from lib.kernels import (
+    cast_triton,
+    int4_triton,
+    int8_triton,
+    nf4_triton,
+    wanda_triton,
+)
 from lib.kernels.compiler import INTERPRETED, MISSING, triton
 
 HOPPER = 90
@@ -33,6 +40,11 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "packed": "*u8",
     "norm": "*fp32",
     "indices": "*u8",
+    "peak": "*i32",
+    "seed": "i64",
+    "element_top": "fp32",
+    "scale_top": "fp32",
+    "scale_low": "fp32",
 }
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
 ALIGNED |= {"norm", "out", "values", "indices"}
@@ -148,6 +160,7 @@ def cases() -> Iterator[Compiled]:
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
     yield from _int8_cases()
     yield from _wanda()
+    yield from _casts()
 
 
 def _int8_cases() -> Iterator[Compiled]:
@@ -206,6 +219,34 @@ def _wanda() -> Iterator[Compiled]:
     for kernel in (wanda_triton.compress, wanda_triton.decompress):
         name = f"two_of_four_{kernel.fn.__name__}_fp16"
         yield compile_kernel(name, kernel, pointers, 4, **tile)
+
+
+def _casts() -> Iterator[Compiled]:
+    """The kernels of cast.py, each a value's instructions long."""
+    for dtype in ("bf16", "fp32"):
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}"}
+        flat = {"WIDE": False, "BLOCK": 4096}
+        kernel = cast_triton.nearest
+        yield compile_kernel(f"cast_nearest_{dtype}", kernel, pointers, 8, **flat)
+        flat = {"WIDE": False, "QUARTER": 1024, "ROUNDS": 7}
+        kernel = cast_triton.stochastic
+        yield compile_kernel(f"cast_stochastic_{dtype}", kernel, pointers, 4, **flat)
+        blocks = {"SIZE": 32, "WIDTH": 32, "RUNS": 128}
+        kernel = cast_triton.microscaled
+        yield compile_kernel(f"cast_mx_{dtype}", kernel, pointers, 8, **blocks)
+        blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
+        kernel = cast_triton.scaled
+        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
+        for pairs, name in ((False, "bytes"), (True, "pairs")):
+            flat, pack = {"PAIRS": pairs, "BLOCK": 4096}, pointers | {"y": "*u8"}
+            kernel = cast_triton.codes
+            yield compile_kernel(f"cast_{name}_{dtype}", kernel, pack, 8, **flat)
+        flat = {"BLOCK": 16384}
+        kernel = cast_triton.largest
+        yield compile_kernel(f"cast_largest_{dtype}", kernel, pointers, 8, **flat)
+    wide = {"WIDE": True, "BLOCK": 4096}
+    kernel = cast_triton.nearest
+    yield compile_kernel("cast_nearest_wide_fp32", kernel, pointers, 8, **wide)
 
 
 def main() -> None:

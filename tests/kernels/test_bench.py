@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lib.bench import (
+    kernel_cast,
     kernel_int4,
     kernel_int8,
     kernel_nf4,
@@ -20,7 +21,7 @@ from lib.kernels.tiles import Tile
 
 OPERATIONS = (
     *(kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize),
-    *(kernel_wanda,),
+    *(kernel_cast, kernel_wanda),
 )
 
 
