@@ -30,6 +30,7 @@ OPERATIONS = {
     "nf4": "lib.bench.kernel_nf4",
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
     "cast": "lib.bench.kernel_cast",
+    "gptq": "lib.bench.kernel_gptq",
     "wanda": "lib.bench.kernel_wanda",
 }
 PROTOCOL = (

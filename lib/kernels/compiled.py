@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 
 from lib.kernels import (
     cast_triton,
+    gptq_triton,
     int4_triton,
     int8_triton,
     nf4_triton,
@@ -161,6 +162,10 @@ def cases() -> Iterator[Compiled]:
     yield from _int8_cases()
     yield from _wanda()
     yield from _casts()
+    pointers = dict.fromkeys(("left", "factor", "scale", "zero", "errors"), "*fp32")
+    block = {"GROUP": 128, "LEVELS": 15, "SYMMETRIC": False, "WIDTH": 128, "ROWS": 16}
+    kernel, pointers = gptq_triton.round_block, pointers | {"codes": "*u8"}
+    yield compile_kernel("gptq_block", kernel, pointers, 4, **block)
 
 
 def _int8_cases() -> Iterator[Compiled]:

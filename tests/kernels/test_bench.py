@@ -8,6 +8,7 @@ import torch
 
 from lib.bench import (
     kernel_cast,
+    kernel_gptq,
     kernel_int4,
     kernel_int8,
     kernel_nf4,
@@ -21,7 +22,7 @@ from lib.kernels.tiles import Tile
 
 OPERATIONS = (
     *(kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize),
-    *(kernel_cast, kernel_wanda),
+    *(kernel_cast, kernel_gptq, kernel_wanda),
 )
 
 
