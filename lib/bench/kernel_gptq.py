@@ -18,6 +18,7 @@ from lib.quant.gptq import GPTQ
 
 TOKENS = (1,)  # there are none
 GROUP = 128
+SETTINGS = GPTQ(4, GROUP)
 TOLERANCE = 0.01
 
 
@@ -40,20 +41,19 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for rows, cols in sizes:
         w, hessian = problem(rows, cols, device=device)
-        settings = GPTQ(4, GROUP)
 
         def loop(w: Tensor = w, hessian: Tensor = hessian) -> Tensor:
             return column_loop(w, hessian, bits=4, group=GROUP)
 
         row = Row("4 bits, G = 128", 0, rows, cols, 5 * w.numel() + hessian.nbytes)
-        ours = gptq_codes(w, hessian, settings).dequantize()
+        ours = gptq_codes(w, hessian, SETTINGS).dequantize()
         errors = [output_error(w, rounded, hessian) for rounded in (ours, loop())]
         row.relative_error = abs(errors[0] / errors[1] - 1)
         if row.relative_error > TOLERANCE:
             row.error = f"E is {errors[0]:.4g}, the plain loop's {errors[1]:.4g}"
         else:
             row.ours = microseconds_of_a_loop(
-                [lambda w=w, h=hessian: gptq_codes(w, h, settings)]
+                [lambda w=w, h=hessian: gptq_codes(w, h, SETTINGS)]
             )
         row.anchors["column_loop"] = attempt(
             lambda loop=loop: microseconds_of_a_loop([loop])
