@@ -77,7 +77,7 @@ def desk_environment() -> dict[str, str]:
     """One thread, since there is a desk on every core; and memory that is kept.
 
     Dask has its workers return every freed page at once. A desk would ask for the same
-    pages again with the next layer of a model: half of its time.
+    pages again with the next layer of a model.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
     return inherited | {"OMP_NUM_THREADS": "1"}
