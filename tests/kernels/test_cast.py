@@ -3,34 +3,9 @@
 import pytest
 import torch
 
-from lib.formats import floating
-from lib.formats.floating import (
-    BF16,
-    FP4_E2M1,
-    FP6_E2M3,
-    FP6_E3M2,
-    FP8_E4M3,
-    FP8_E5M2,
-    FP16,
-    FP32,
-    FP64,
-    TF32,
-    FloatFormat,
-    all_values,
-    decode,
-    round_to,
-)
-from lib.formats.microscaling import (
-    MXFP4,
-    MXFP6_E2M3,
-    MXFP6_E3M2,
-    MXFP8_E4M3,
-    MXFP8_E5M2,
-    MXINT8,
-    NVFP4,
-    BlockFormat,
-    round_to_blocks,
-)
+from lib import formats
+from lib.formats import BlockFormat, FloatFormat, all_values, decode, floating, round_to
+from lib.formats.microscaling import round_to_blocks
 from lib.kernels import cast_codes, codes, fake_blocks, fake_cast
 from lib.kernels.cast import (
     blocks_reference,
@@ -43,7 +18,14 @@ from lib.kernels.philox import coins, words
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 INTEGER = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
-SMALL = [FP8_E4M3, FP8_E5M2, FP6_E2M3, FP6_E3M2, FP4_E2M1, FP16]
+SMALL = [
+    formats.FP8_E4M3,
+    formats.FP8_E5M2,
+    formats.FP6_E2M3,
+    formats.FP6_E3M2,
+    formats.FP4_E2M1,
+    formats.FP16,
+]
 ODD = [
     FloatFormat("E1M0", 1, 0, specials="none"),
     FloatFormat("E1M6", 1, 6, bias=1, specials="none"),
@@ -52,16 +34,23 @@ ODD = [
     FloatFormat("E4M3 at 2^-125", 4, 3, bias=126, specials="nan"),
 ]
 WIDE = [
-    BF16,
-    TF32,
-    FP32,
-    FP64,
+    formats.BF16,
+    formats.TF32,
+    formats.FP32,
+    formats.FP64,
     FloatFormat("E10M3", 10, 3),
     FloatFormat("E3M40", 3, 40, specials="none"),
     FloatFormat("E3M2 at 2^1000", 3, 2, bias=-1000, specials="none"),
     FloatFormat("E4M2 at 2^-140", 4, 2, bias=140),
 ]
-MX = [MXFP8_E4M3, MXFP8_E5M2, MXFP6_E2M3, MXFP6_E3M2, MXFP4, MXINT8]
+MX = [
+    formats.MXFP8_E4M3,
+    formats.MXFP8_E5M2,
+    formats.MXFP6_E2M3,
+    formats.MXFP6_E3M2,
+    formats.MXFP4,
+    formats.MXINT8,
+]
 pytestmark = [
     pytest.mark.usefixtures("poisoned"),
     # The interpreter's NumPy says aloud what a GPU does without a word.
@@ -137,20 +126,24 @@ def test_sizes(count, device, generator):
     x = torch.randn(count, generator=generator).half()
     for seed in (None, 3):
         coin = None if seed is None else coins(seed, count)
-        got = launch_cast(x.to(device), FP4_E2M1, "saturate", seed)
-        check(got, cast_reference(x, FP4_E2M1, "saturate", coin))
+        got = launch_cast(x.to(device), formats.FP4_E2M1, "saturate", seed)
+        check(got, cast_reference(x, formats.FP4_E2M1, "saturate", coin))
 
 
 def test_shapes_and_strides(device, generator):
     x = torch.randn(3, 5, 7, generator=generator)
     for view in (x.mT, x[:, ::2], x[0, 0, 0], x.bfloat16()):
-        got = launch_cast(view.to(device), FP8_E4M3, "infinity", None)
-        check(got, round_to(view, FP8_E4M3))
+        got = launch_cast(view.to(device), formats.FP8_E4M3, "infinity", None)
+        check(got, round_to(view, formats.FP8_E4M3))
 
 
 @pytest.mark.parametrize("overflow", ["infinity", "saturate"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("fmt", [FP8_E4M3, FP8_E5M2, FP4_E2M1, BF16], ids=name)
+@pytest.mark.parametrize(
+    "fmt",
+    [formats.FP8_E4M3, formats.FP8_E5M2, formats.FP4_E2M1, formats.BF16],
+    ids=name,
+)
 def test_with_the_same_coins_as_round_to(
     fmt, dtype, overflow, device, generator, monkeypatch
 ):
@@ -167,7 +160,7 @@ def test_a_coin_of_zero_moves_no_number(device):
     """Seed 1066 is the first whose first 1024 coins have a zero: the 36th."""
     assert coins(1066, 36)[35] == 0
     x = torch.tensor([0.5, -3.0, 0.0, 1.0]).repeat(9)
-    check(launch_cast(x.to(device), FP4_E2M1, "saturate", 1066), x)
+    check(launch_cast(x.to(device), formats.FP4_E2M1, "saturate", 1066), x)
 
 
 @pytest.mark.parametrize(
@@ -186,17 +179,23 @@ def test_philox_s_known_answers(rounds, known):
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**63 - 1])
 def test_a_seed_is_its_coins(seed, device):
     x = torch.full((5000,), 0.1)
-    first, again = (launch_cast(x.to(device), FP4_E2M1, "infinity", seed) for _ in "12")
+    first, again = (
+        launch_cast(x.to(device), formats.FP4_E2M1, "infinity", seed) for _ in "12"
+    )
     check(first, again)
-    check(first, cast_reference(x, FP4_E2M1, "infinity", coins(seed, 5000)))
-    assert not torch.equal(first, launch_cast(x.to(device), FP4_E2M1, "infinity", 17))
+    check(first, cast_reference(x, formats.FP4_E2M1, "infinity", coins(seed, 5000)))
+    assert not torch.equal(
+        first, launch_cast(x.to(device), formats.FP4_E2M1, "infinity", 17)
+    )
 
 
 def test_the_mean_is_the_number(device):
     """Each of 8 means within 5 standard errors: a fair coin fails once in 200,000."""
     x = torch.tensor([0.03, 0.1, 0.25, 0.6, 1.1, 2.9, 5.0, -4.3])
     draws = 2048
-    y = launch_cast(x.repeat_interleave(draws).to(device), FP4_E2M1, "infinity", 11)
+    y = launch_cast(
+        x.repeat_interleave(draws).to(device), formats.FP4_E2M1, "infinity", 11
+    )
     y = y.cpu().view(8, draws).abs().double()
     low = torch.tensor([0, 0, 0, 0.5, 1, 2, 4, 4])
     gap = torch.tensor([0.5, 0.5, 0.5, 0.5, 0.5, 1, 2, 2])
@@ -230,9 +229,9 @@ def test_other_blocks(block, device, generator):
     x = torch.randn(7, 24 * block, generator=generator)
     x = (x * 2.0 ** torch.linspace(-20, 12, 7)[:, None]).half()
     for fmt in (
-        BlockFormat("MX", FP6_E3M2, block),
-        BlockFormat("NV", FP4_E2M1, block, FP8_E4M3),
-        BlockFormat("NV", FP6_E2M3, block, FP8_E5M2),
+        BlockFormat("MX", formats.FP6_E3M2, block),
+        BlockFormat("NV", formats.FP4_E2M1, block, formats.FP8_E4M3),
+        BlockFormat("NV", formats.FP6_E2M3, block, formats.FP8_E5M2),
     ):
         check(launch_blocks(x.to(device), fmt), blocks_reference(x, fmt))
 
@@ -253,9 +252,9 @@ def test_codes(fmt, overflow, device, generator):
 
 def test_fp8_codes_are_torch_s(device, generator):
     x = torch.randn(33, 7, generator=generator).bfloat16()
-    got = cast_codes(x.to(device), FP8_E4M3, overflow="saturate").cpu()
+    got = cast_codes(x.to(device), formats.FP8_E4M3, overflow="saturate").cpu()
     assert torch.equal(got, x.to(torch.float8_e4m3fn).view(torch.uint8))
-    for fmt in (FP4_E2M1, FP6_E2M3):
+    for fmt in (formats.FP4_E2M1, formats.FP6_E2M3):
         for count in (2, 4094, 4096, 4098):
             x = torch.randn(count, generator=generator)
             check(codes.launch(x.to(device), fmt, "saturate"), cast_codes(x, fmt))
@@ -268,7 +267,7 @@ def test_nvfp4(exponent, dtype, device, generator):
     x = torch.randn(9, 64, generator=generator).double().clamp(-3.9, 3.9) * rows
     x = (x * 2.0**exponent).to(dtype)
     x = x.where(x.isfinite(), 0)
-    check(launch_blocks(x.to(device), NVFP4), round_to_blocks(x, NVFP4))
+    check(launch_blocks(x.to(device), formats.NVFP4), round_to_blocks(x, formats.NVFP4))
 
 
 @pytest.mark.parametrize("bits", [11, 24])
@@ -276,40 +275,40 @@ def test_nvfp4_at_and_beside_every_tie(bits, device, generator):
     """With t of 11 bits the ties of elements and of scales are float32."""
     t = torch.randint(2 ** (bits - 1), 2**bits, (), generator=generator) * 2.0**-bits
     middles = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0]).double()
-    scales = all_values(FP8_E4M3)[1:127]
+    scales = all_values(formats.FP8_E4M3)[1:127]
     ties = beside(middles * scales[:, None] * t)  # (3, 126, 7)
     x = torch.zeros(3, 126, 16)
     x[:, :, 0], x[:, :, 1:8], x[:, :, 8:15] = 6 * scales * t, ties, -ties
     ties = beside(6 * t * (scales[1:] + scales[:-1]) / 2)  # (3, 125)
     rest = ties[..., None] * torch.linspace(-1, 1, 16)
     x = torch.cat([x.flatten(0, 1), rest.flatten(0, 1), 2688 * t.expand(1, 16)])
-    check(launch_blocks(x.to(device), NVFP4), round_to_blocks(x, NVFP4))
+    check(launch_blocks(x.to(device), formats.NVFP4), round_to_blocks(x, formats.NVFP4))
 
 
 def test_what_is_not_finite_makes_its_block_nan(device, generator):
     x = torch.randn(4, 64, generator=generator)
     x[0, 3], x[1, 40], x[3, 63] = torch.inf, -torch.nan, -torch.inf
-    for fmt in (MXFP4, NVFP4):
+    for fmt in (formats.MXFP4, formats.NVFP4):
         got = launch_blocks(x.to(device), fmt)
         check(got, blocks_reference(x, fmt))
         bad = got.cpu().isnan().view(4, 2, 32).all(-1).tolist()
         some = [[True, False], [False, True], [False, False], [False, True]]
-        assert bad == (some if fmt is MXFP4 else [[True] * 2] * 4)
+        assert bad == (some if fmt is formats.MXFP4 else [[True] * 2] * 4)
 
 
 def test_the_entries(device, generator):
     x = torch.randn(6, 64, generator=generator, requires_grad=True)
     x = x.to(device)
-    check(fake_cast(x, FP8_E4M3), round_to(x, FP8_E4M3))
-    assert not fake_cast(x, FP8_E4M3).requires_grad
-    got = fake_cast(x, FP8_E5M2, rounding="stochastic", seed=5)
+    check(fake_cast(x, formats.FP8_E4M3), round_to(x, formats.FP8_E4M3))
+    assert not fake_cast(x, formats.FP8_E4M3).requires_grad
+    got = fake_cast(x, formats.FP8_E5M2, rounding="stochastic", seed=5)
     coin = coins(5, x.numel(), x.device)
-    check(got, cast_reference(x.detach(), FP8_E5M2, "infinity", coin))
-    for fmt in (MXFP4, NVFP4):
+    check(got, cast_reference(x.detach(), formats.FP8_E5M2, "infinity", coin))
+    for fmt in (formats.MXFP4, formats.NVFP4):
         check(fake_blocks(x, fmt), round_to_blocks(x, fmt))
         assert fake_blocks(x[:0], fmt).shape == (0, 64)
-    assert fake_cast(x[:0], FP16).shape == (0, 64)
-    assert cast_codes(x[:0], FP4_E2M1).shape == (0, 32)
+    assert fake_cast(x[:0], formats.FP16).shape == (0, 64)
+    assert cast_codes(x[:0], formats.FP4_E2M1).shape == (0, 32)
     ops = torch.ops.llm_compression
     for call, inputs in (
         (ops.fake_cast, (x.detach(), [4, 3, 7, 1], "infinity", 3)),
@@ -324,22 +323,25 @@ def test_the_entries(device, generator):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda x: fake_cast(x.double(), FP16), r"torch\.float64"),
-        (lambda x: fake_cast(x, FP16, rounding="up"), "rounding='up'"),
-        (lambda x: fake_cast(x, FP16, rounding="stochastic"), "seed=None"),
-        (lambda x: fake_cast(x, FP16, seed=1), "'nearest', seed=1"),
+        (lambda x: fake_cast(x.double(), formats.FP16), r"torch\.float64"),
+        (lambda x: fake_cast(x, formats.FP16, rounding="up"), "rounding='up'"),
+        (lambda x: fake_cast(x, formats.FP16, rounding="stochastic"), "seed=None"),
+        (lambda x: fake_cast(x, formats.FP16, seed=1), "'nearest', seed=1"),
         (
-            lambda x: fake_cast(x, FP16, rounding="stochastic", seed=-1),
+            lambda x: fake_cast(x, formats.FP16, rounding="stochastic", seed=-1),
             "seed=-1",
         ),
-        (lambda x: fake_cast(x, FP16, overflow="wrap"), "overflow='wrap'"),
-        (lambda x: cast_codes(x.double(), FP8_E4M3), r"torch\.float64"),
-        (lambda x: cast_codes(x, FP16), "16 bits"),
-        (lambda x: cast_codes(x[:, 1:], FP4_E2M1), r"share a byte.*\(2, 47\)"),
-        (lambda x: fake_blocks(x.double(), MXFP4), r"torch\.float64"),
-        (lambda x: fake_blocks(x, MXFP4), r"block=32 .* \(2, 48\)"),
-        (lambda x: fake_blocks(x, BlockFormat("B", BF16, 16)), "-126 to 127"),
-        (lambda x: fake_blocks(x, BlockFormat("B", FP16, 16, FP16)), "20 fraction"),
+        (lambda x: fake_cast(x, formats.FP16, overflow="wrap"), "overflow='wrap'"),
+        (lambda x: cast_codes(x.double(), formats.FP8_E4M3), r"torch\.float64"),
+        (lambda x: cast_codes(x, formats.FP16), "16 bits"),
+        (lambda x: cast_codes(x[:, 1:], formats.FP4_E2M1), r"share a byte.*\(2, 47\)"),
+        (lambda x: fake_blocks(x.double(), formats.MXFP4), r"torch\.float64"),
+        (lambda x: fake_blocks(x, formats.MXFP4), r"block=32 .* \(2, 48\)"),
+        (lambda x: fake_blocks(x, BlockFormat("B", formats.BF16, 16)), "-126 to 127"),
+        (
+            lambda x: fake_blocks(x, BlockFormat("B", formats.FP16, 16, formats.FP16)),
+            "20 fraction",
+        ),
     ],
 )
 def test_what_is_refused(call, says):
