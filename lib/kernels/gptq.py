@@ -29,7 +29,11 @@ from lib.quant.linear import Grid, checked_matrix, quantize
 BLOCK = 128  # columns of a launch, at most
 ROWS = 16  # of a program
 
-Rounded = tuple[Tensor, Tensor, Tensor]
+Rounded = tuple[  # codes and zeros above the lowest code, and steps between them
+    UInt8[Tensor, "cols rows"],
+    Float32[Tensor, "groups rows"],
+    Float32[Tensor, "groups rows"],
+]
 
 
 def gptq_reference(
@@ -39,12 +43,8 @@ def gptq_reference(
     bits: int,
     group: int,
     symmetric: bool,
-) -> tuple[
-    UInt8[Tensor, "cols rows"],
-    Float32[Tensor, "groups rows"],
-    Float32[Tensor, "groups rows"],
-]:
-    """Codes above the lowest, steps and zeros above the lowest, by lib.quant."""
+) -> Rounded:
+    """Codes, steps and zeros by lib.quant."""
     left, codes, grids = left.clone(), [], []
 
     def round_column(j: int, rest: Tensor) -> Tensor:

@@ -87,18 +87,20 @@ class KernelLinear(nn.Module):
         return f"{self.kind.__name__.lower()}, {rows}x{cols}, {self.nbytes:,} bytes"
 
 
-def accelerate(model: nn.Module) -> nn.Module:
-    """Replace each `PackedLinear` that a kernel takes by a `KernelLinear`; in place.
+def accelerate(model: nn.Module) -> dict[str, str]:
+    """Replace each `PackedLinear` that a kernel takes by a `KernelLinear`, in place.
 
-    Others stay packed: more than 4 bits, outliers apart, FP4, blocks over row ends.
+    Return the layers that stay packed, and why: more than 4 bits, outliers apart, …
     """
+    left = {}
     for name, layer in list(model.named_modules()):
         if not isinstance(layer, PackedLinear):
             continue
         tensors = {part: getattr(layer, part) for part in layer.names}
         try:
             fast = KernelLinear.of(unstored(tensors, layer.words), layer.bias)
-        except ValueError:
+        except ValueError as why:
+            left[name] = str(why)
             continue
         replace_layer(model, name, fast)
-    return model
+    return left

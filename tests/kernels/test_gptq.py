@@ -6,6 +6,10 @@ import torch
 from lib.kernels import gptq as kernel
 from lib.quant.gptq import GPTQ, gptq, ordered_factor
 
+# Sums in another order move a weight by float32's rounding: a code within that of a tie
+# falls to the other side, and its error then moves the codes after it in the same row.
+AGREE, NEAR = 0.995, 0.01
+
 pytestmark = pytest.mark.usefixtures("poisoned")
 
 
@@ -51,9 +55,9 @@ def test_codes_grids_and_error_are_those_of_lib_quant(
     codes = got.codes.cpu()
     assert codes.dtype == expected.codes.dtype
     same = (codes == expected.codes).float().mean()
-    assert same > 0.995, f"{1 - same:.2%} of the codes differ"
+    assert same > AGREE, f"{1 - same:.2%} of the codes differ"
     errors = (output_error(w, x.dequantize().cpu(), hessian) for x in (got, expected))
-    assert next(errors) == pytest.approx(next(errors), rel=0.01)
+    assert next(errors) == pytest.approx(next(errors), rel=NEAR)
     first = slice(0, 1)  # grids that no error has reached yet are the same bits
     assert torch.equal(got.grid.scale[:, first].cpu(), expected.grid.scale[:, first])
     assert torch.equal(got.grid.zero[:, first].cpu(), expected.grid.zero[:, first])
@@ -69,7 +73,7 @@ def test_the_block_changes_the_time_and_not_the_codes(device, generator, monkeyp
         monkeypatch.setattr(kernel, "BLOCK", block)
         found.append(kernel.launch(left, factor, **options)[0])
     for codes in found[1:]:
-        assert (codes == found[0]).float().mean() > 0.995
+        assert (codes == found[0]).float().mean() > AGREE
 
 
 def test_nothing_to_cancel_is_rounding_to_nearest(device, generator):

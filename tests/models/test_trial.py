@@ -81,7 +81,7 @@ def test_moments_are_means_over_the_inputs():
     products = trial.second_moments(NAMES, SHORT)
     for name, inputs in x.items():
         assert len(inputs) == SHORT.tokens
-        expected = inputs.T @ inputs / len(inputs)
+        expected = inputs.T @ inputs / len(inputs)  # 64 products in another order
         torch.testing.assert_close(products[name], expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(
             squares[name], expected.diagonal(), rtol=1e-4, atol=0
