@@ -1,7 +1,6 @@
-"""The 4-bit product beside cuBLAS in fp16 and torch's own 4-bit product.
+"""The 4-bit product beside cuBLAS in fp16, tinygemm, Marlin and gemlite.
 
-Bytes: codes and constants of Ŵ, x and y. torch's product (tinygemm) takes bf16 and
-groups of 128 with a bf16 step and zero each; gemlite and Marlin are named, no more.
+Bytes: codes and constants of Ŵ, x and y.
 """
 
 from collections.abc import Iterator
@@ -9,16 +8,9 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from lib.bench.kernel_rows import (
-    Calls,
-    Row,
-    best_tiles,
-    measured,
-    tuning_cases,
-    unadapted,
-)
+from lib.bench.anchors_int4 import ANCHORS, GROUP
+from lib.bench.kernel_rows import Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache
 from lib.kernels.int4 import (
     SKINNY,
@@ -32,7 +24,6 @@ from lib.kernels.planes import Planes
 from lib.kernels.tiles import Tile, inside, power_above
 
 TOKENS = (1, 2, 4, 8, 16, 64, 128, 1024)
-GROUP = 128
 TOLERANCE = {torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}
 
 
@@ -51,29 +42,6 @@ def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
 
     first = one()
     return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
-
-
-def cublas(x: Tensor, n: int) -> Calls:
-    """x Wᵀ in 16 bits."""
-    k = x.shape[1]
-    count = copies_past_cache(2 * n * k)
-    weights = [torch.randn(n, k, device=x.device, dtype=x.dtype) for _ in range(count)]
-    return [lambda w=w: torch.nn.functional.linear(x, w) for w in weights]
-
-
-def tinygemm(x: Tensor, n: int) -> Calls:
-    """torch's `_weight_int4pack_mm`, in bf16, groups of 128."""
-    k = x.shape[1]
-    x = x.to(torch.bfloat16)
-    calls = []
-    for _ in range(copies_past_cache(n * k // 2)):
-        codes = torch.randint(256, (n, k // 2), dtype=torch.uint8, device=x.device)
-        packed = torch._convert_weight_to_int4pack(codes, 8)
-        constants = torch.rand(k // GROUP, n, 2, device=x.device).to(torch.bfloat16)
-        calls.append(
-            lambda p=packed, c=constants: torch._weight_int4pack_mm(x, p, GROUP, c)
-        )
-    return calls
 
 
 def kinds(m: int) -> Iterator[tuple[str, torch.dtype, bool]]:
@@ -97,12 +65,8 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                     row.tile = str(int4_tile(x, weights[0]))
                 exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
                 calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
-                anchors: dict[str, Any] = {}
-                if symmetric:
-                    anchors = {
-                        "cublas": lambda x=x, n=n: cublas(x, n),
-                        "tinygemm": lambda x=x, n=n: tinygemm(x, n),
-                    } | unadapted("gemlite", "marlin")
+                anchors = ANCHORS if symmetric else {}
+                anchors = {name: partial(a, x, n) for name, a in anchors.items()}
                 yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
 
 

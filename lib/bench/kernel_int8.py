@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernel_int4 import cublas
+from lib.bench.anchors_int4 import cublas
 from lib.bench.kernel_rows import Calls, Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache, microseconds_of_a_loop
 from lib.kernels.int8 import (

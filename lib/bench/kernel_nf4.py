@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernel_int4 import TOLERANCE, cublas
+from lib.bench.anchors_int4 import cublas
+from lib.bench.kernel_int4 import TOLERANCE
 from lib.bench.kernel_rows import (
     Calls,
     Row,

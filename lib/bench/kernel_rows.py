@@ -7,7 +7,6 @@ Read in order: `Row`, `measured`, `attempt`, `line`; and for --tune `Case`,
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -87,17 +86,6 @@ def attempt(make: Callable[[], Calls | float]) -> float | str:
 def attempt_text(problem: Exception) -> str:
     """A failure in one line."""
     return f"{type(problem).__name__}: {problem}".splitlines()[0][:160]
-
-
-def unadapted(*packages: str) -> dict[str, Callable[[], Calls]]:
-    """Anchors that nothing here calls yet, each with a call that says so."""
-
-    def refuse(package: str) -> Calls:
-        if find_spec(package) is None:
-            raise ImportError(f"{package} is not installed")
-        raise NotImplementedError(f"{package} is installed, and nothing here calls it")
-
-    return {name: lambda name=name: refuse(name) for name in packages}
 
 
 def tabulated(rows: Iterable[Row]) -> list[dict[str, Any]]:
