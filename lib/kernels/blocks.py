@@ -1,15 +1,53 @@
 """What several kernels share: a tile's place, its products, sums in a fixed order.
 
-Read in order: `place`, `activations`, `add_planes`, `store`; `sum_splits`, `summed`.
+Read in order: `follow`, `place`, `activations`, `add_planes`, `store`; `sum_splits`,
+`summed`.
 """
 
 import torch
 from torch import Tensor
 
-from lib.kernels.compiler import no_type_check, tl, triton
+from lib.kernels.compiler import (
+    gdc_launch_dependents,
+    gdc_wait,
+    in_a_row,
+    no_type_check,
+    tl,
+    triton,
+)
 
 # Sizes that change from call to call: their divisibility is not worth a compilation.
 VARY = ("M", "chunks", "groups", "each")
+
+
+@triton.jit
+@no_type_check
+def follow(CHAINED: tl.constexpr):
+    """Wait until all that earlier kernels write is there; then let the next one come.
+
+    Its programs take the places of those that end, and wait here in their turn.
+    """
+    if CHAINED:
+        gdc_wait()
+        gdc_launch_dependents()
+
+
+@triton.jit
+@no_type_check
+def fetch(pointers, CHAINED: tl.constexpr):
+    """Ask for the lines at `pointers` to be in the L2 cache soon; nothing is read yet.
+
+    The cache sees every write, so this may come before `follow`.
+    """
+    if CHAINED:
+        tl.inline_asm_elementwise(
+            "prefetch.global.L2 [$1]; mov.u32 $0, 0;",
+            "=r,l",
+            [pointers.to(tl.int64)],
+            tl.int32,
+            False,
+            1,
+        )
 
 
 @triton.jit
@@ -79,8 +117,11 @@ def store(y, total, row, token, M, N):
 
 @triton.jit
 @no_type_check
-def sum_splits(parts, y, size, SPLITS: tl.constexpr, BLOCK: tl.constexpr):
+def sum_splits(
+    parts, y, size, SPLITS: tl.constexpr, BLOCK: tl.constexpr, CHAINED: tl.constexpr
+):
     """y = Σ parts, in the order of the splits: the same bits in every run."""
+    follow(CHAINED)
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < size
     total = tl.zeros((BLOCK,), tl.float32)
@@ -96,5 +137,6 @@ def summed(parts: Tensor, dtype: torch.dtype) -> Tensor:
     y = parts.new_empty(shape, dtype=dtype)
     block = 256
     grid = (triton.cdiv(y.numel(), block),)
-    sum_splits[grid](parts, y, y.numel(), SPLITS=splits, BLOCK=block, num_warps=2)
+    block = {"BLOCK": block, "num_warps": 2} | in_a_row(parts)
+    sum_splits[grid](parts, y, y.numel(), SPLITS=splits, **block)
     return y

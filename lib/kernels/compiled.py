@@ -140,12 +140,18 @@ def cases() -> Iterator[Compiled]:
             (32, 16, 4, 4),
             (32, 16, 8, 3),
         ):
-            tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+            tile = {
+                "SPLITS": splits,
+                "ROWS": rows,
+                "BATCH": batch,
+                "STAGES": stages,
+                "CHAINED": True,
+            }
             warps = "" if splits == 4 else f"_{splits}_warps"
             name = f"int4_skinny_{batch}{warps}_{dtype}_{kind}"
             kernel = int4_triton.skinny
             yield compile_kernel(name, kernel, pointers, splits, **int4, **tile)
-        tile = {"ROWS": 128, "BATCH": 64, "STAGES": 3}
+        tile = {"ROWS": 128, "BATCH": 64, "STAGES": 3, "CHAINED": True}
         name = f"int4_wide_64_{dtype}_{kind}"
         yield compile_kernel(name, int4_triton.wide, pointers, 8, **int4, **tile)
     nf4 = {"G": 64, "P": 1, "L": 64, "SEAMLESS": True, "NESTED": 256}
@@ -194,7 +200,13 @@ def _int8_cases() -> Iterator[Compiled]:
         (in_bf16, 64, 64, 4, 4),
         (in_fp16, 128, 256, 8, 3),
     ):
-        tile = {"GROUP": 8, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+        tile = {
+            "GROUP": 8,
+            "ROWS": rows,
+            "BATCH": batch,
+            "STAGES": stages,
+            "CHAINED": True,
+        }
         name, kernel = f"int8_wide_{batch}_{pointers['x'][1:]}", int8_triton.wide
         yield compile_kernel(name, kernel, pointers, warps, **block, **tile)
 

@@ -8,7 +8,7 @@ A kernel is written as if Triton were always there:
     @no_type_check          # shapes inside a kernel are Triton's business
     def _kernel(x, y, N, BLOCK: tl.constexpr): ...
 
-Read in order: `INTERPRETED`, `require_triton`, `widened`.
+Read in order: `INTERPRETED`, `require_triton`, `widened`, `in_a_row`.
 """
 
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
+    from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
     MISSING = None
     # Set TRITON_INTERPRET=1 before Triton is imported, and kernels run on a CPU.
@@ -28,10 +29,14 @@ except ImportError as error:  # macOS, Windows, or no GPU extra
     MISSING, INTERPRETED = error, False
     triton = SimpleNamespace(jit=lambda kernel=None, **_: kernel or (lambda k: k))
     tl = SimpleNamespace(constexpr=lambda value=None: value)
+    gdc_launch_dependents = gdc_wait = None
 
 __all__ = [
     "INTERPRETED",
     "MISSING",
+    "gdc_launch_dependents",
+    "gdc_wait",
+    "in_a_row",
     "no_type_check",
     "require_triton",
     "tl",
@@ -59,3 +64,12 @@ def widened(dtype: torch.dtype) -> torch.dtype:
     The callers convert what goes in and what comes out, with torch's own rounding.
     """
     return torch.float32 if INTERPRETED else dtype
+
+
+def in_a_row(x: Tensor) -> dict[str, bool]:
+    """Launch options for a kernel that waits by itself for the one before (blocks.py).
+
+    From Hopper on, its programs may then take their places while that one ends.
+    """
+    able = x.is_cuda and torch.cuda.get_device_capability(x.device) >= (9, 0)
+    return {"CHAINED": True, "launch_pdl": True} if able else {"CHAINED": False}

@@ -21,7 +21,7 @@ from jaxtyping import Float, Float16, Int16, Int32
 from torch import Tensor
 
 from lib.kernels.blocks import summed
-from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.int4_triton import naive as _naive
 from lib.kernels.int4_triton import skinny as _skinny
@@ -145,6 +145,7 @@ def launch(
     grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
     block = {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= layout | {"num_warps": tile.warps, "num_stages": tile.stages}
+    block |= in_a_row(x)
     if tile.inside:
         y = x.new_empty(m, n)
         seamless = planes.seamless and planes.chunks % tile.splits == 0

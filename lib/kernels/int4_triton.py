@@ -10,7 +10,15 @@ Read in order: `naive`, `wide`, `skinny`; then `_decode`, which all but `naive` 
 Source of the trick: Kim et al. 2022, arXiv:2211.10017.
 """
 
-from lib.kernels.blocks import VARY, activations, add_planes, place, store
+from lib.kernels.blocks import (
+    VARY,
+    activations,
+    add_planes,
+    fetch,
+    follow,
+    place,
+    store,
+)
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 
@@ -160,6 +168,7 @@ def wide(
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
     STAGES: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """A tile of Ŵ against a tile of x on the matrix unit, copies running ahead.
 
@@ -169,6 +178,9 @@ def wide(
     row, token, n, x = place(x, M, N, K, ROWS, BATCH)
     first, i = tl.program_id(2) * each, tl.arange(0, L)
     total = tl.zeros((ROWS, BATCH), tl.float32)
+    for c in tl.static_range(STAGES):
+        fetch(codes + (tl.minimum(first + c, chunks - 1) * N + n) * L, CHAINED)
+    follow(CHAINED)
     ahead = _load_four(constants, first, n, N, groups, P)
     for c in tl.range(first, tl.minimum(first + each, chunks), num_stages=STAGES):
         if ahead[0].dtype == tl.int32:
@@ -196,6 +208,7 @@ def skinny(
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
     STAGES: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """`wide` with the splits inside: every warp sums its own chunks of the same rows.
 
@@ -206,6 +219,10 @@ def skinny(
     n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+    for turn in tl.static_range(STAGES):
+        chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
+        fetch(codes + (chunk * N + n) * L, CHAINED)
+    follow(CHAINED)
     ahead = _load_four(constants, c, n, N, groups, P)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
         if ahead[0].dtype == tl.int32:

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
-from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.nf4_triton import naive as _naive
 from lib.kernels.nf4_triton import skinny as _skinny
@@ -158,6 +158,7 @@ def launch(
         STAGES=tile.stages,
         num_warps=tile.warps,
         num_stages=tile.stages,
+        **in_a_row(x),
     )
     return y.to(dtype)
 

@@ -14,7 +14,15 @@ import struct
 
 import torch
 
-from lib.kernels.blocks import VARY, activations, add_planes, place, store
+from lib.kernels.blocks import (
+    VARY,
+    activations,
+    add_planes,
+    fetch,
+    follow,
+    place,
+    store,
+)
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.planes import FOUR
 from lib.quant.normal_float import normal_float_levels
@@ -98,6 +106,16 @@ def _decode(words, levels, DTYPE: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def _constant(stored, nested, mean, dynamic):
+    """c, or d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
+    if stored.dtype == tl.uint8:
+        return tl.load(dynamic + stored.to(tl.int32)) * nested + mean
+    else:
+        return stored
+
+
+@triton.jit
+@no_type_check
 def constants_of(
     constants,  # float32; or uint8 codes into `dynamic`
     at,  # where they lie
@@ -107,44 +125,61 @@ def constants_of(
     dynamic,
     NESTED: tl.constexpr,
 ):
-    """c, or d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
-    c = tl.load(constants + at)
+    """c, loaded with what it needs."""
+    c, c2 = tl.load(constants + at), 0.0
     if c.dtype == tl.uint8:
-        c = tl.load(dynamic + c.to(tl.int32)) * tl.load(nested + block // NESTED) + mean
-    return c
+        c2 = tl.load(nested + block // NESTED)
+    return _constant(c, c2, mean, dynamic)
 
 
 @triton.jit
 @no_type_check
-def _four_constants(
-    constants, nested, mean, dynamic,
-    c, n, N, groups,
-    P: tl.constexpr,
-    NESTED: tl.constexpr,
-):  # fmt: skip
-    """Constants of rows n for the four planes of chunk c, each block's loaded once."""
+def _load_four(constants, c, n, N, groups, P: tl.constexpr):
+    """Constants, as stored, of rows n for the planes of chunk c, each loaded once."""
     last = groups - 1  # planes beyond it meet no x
-    g = tl.minimum(4 * c // P, last)
-    c0 = constants_of(
-        constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
-    )
+    c0 = tl.load(constants + tl.minimum(4 * c // P, last) * N + n)
     c1, c2, c3 = c0, c0, c0
     if P % 4 != 0:
-        g = tl.minimum((4 * c + 2) // P, last)
-        c2 = constants_of(
-            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
-        )
+        c2 = tl.load(constants + tl.minimum((4 * c + 2) // P, last) * N + n)
         c3 = c2
     if P % 2 != 0:
-        g = tl.minimum((4 * c + 1) // P, last)
-        c1 = constants_of(
-            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
-        )
-        g = tl.minimum((4 * c + 3) // P, last)
-        c3 = constants_of(
-            constants, g * N + n, n * groups + g, nested, mean, dynamic, NESTED
-        )
+        c1 = tl.load(constants + tl.minimum((4 * c + 1) // P, last) * N + n)
+        c3 = tl.load(constants + tl.minimum((4 * c + 3) // P, last) * N + n)
     return c0, c1, c2, c3
+
+
+@triton.jit
+@no_type_check
+def _load_nested(
+    constants, nested, c, n, groups,
+    P: tl.constexpr,
+    NESTED: tl.constexpr,
+    SEAMLESS: tl.constexpr,
+):  # fmt: skip
+    """The constants of those constants; one for the chunk, where it ends no NESTED."""
+    if constants.dtype.element_ty != tl.uint8:
+        zero = tl.zeros((1, 1), tl.float32)
+        return zero, zero, zero, zero
+    first, last = n * groups, groups - 1
+    c0 = tl.load(nested + (first + tl.minimum(4 * c // P, last)) // NESTED)
+    c1, c2, c3 = c0, c0, c0
+    if not (SEAMLESS and NESTED % 4 == 0):
+        c1 = tl.load(nested + (first + tl.minimum((4 * c + 1) // P, last)) // NESTED)
+        c2 = tl.load(nested + (first + tl.minimum((4 * c + 2) // P, last)) // NESTED)
+        c3 = tl.load(nested + (first + tl.minimum((4 * c + 3) // P, last)) // NESTED)
+    return c0, c1, c2, c3
+
+
+@triton.jit
+@no_type_check
+def _four_constants(r, c2, mean, dynamic):
+    """c of four planes."""
+    return (
+        _constant(r[0], c2[0], mean, dynamic),
+        _constant(r[1], c2[1], mean, dynamic),
+        _constant(r[2], c2[2], mean, dynamic),
+        _constant(r[3], c2[3], mean, dynamic),
+    )
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -193,22 +228,28 @@ def skinny(
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
     STAGES: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """The `skinny` of int4_triton.py with levels for steps: a chunk a warp and a turn.
 
-    The constants of a chunk take two dependent loads, so they are read a turn early.
+    What is stored of its constants is read a turn early, and looked up in time.
     """
     row, token, n, x = place(x, M, N, K, ROWS, BATCH)
     n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
-    mu = tl.load(mean)
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
-    ahead = _four_constants(constants, nested, mu, dynamic, c, n, N, groups, P, NESTED)
+    for turn in tl.static_range(STAGES):
+        chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
+        fetch(codes + (chunk * N + n) * L, CHAINED)
+    follow(CHAINED)
+    mu = tl.load(mean)
+    r = _load_four(constants, c, n, N, groups, P)
+    c2 = _load_nested(constants, nested, c, n, groups, P, NESTED, SEAMLESS)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
-        constant = ahead
-        ahead = _four_constants(
-            constants, nested, mu, dynamic, first + SPLITS + c, n, N, groups, P, NESTED
-        )
+        constant = _four_constants(r, c2, mu, dynamic)
+        ahead = first + SPLITS + c
+        r = _load_four(constants, ahead, n, N, groups, P)
+        c2 = _load_nested(constants, nested, ahead, n, groups, P, NESTED, SEAMLESS)
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
         q = _decode(words, levels, x.dtype.element_ty)
