@@ -85,6 +85,8 @@ def _quanto_products() -> None:
     That one imports parts of transformers that move between versions. So its packages
     stand in as empty modules that only know their folders.
     """
+    if "optimum.quanto.library" in sys.modules:
+        return
     if (optimum := find_spec("optimum")) is None:
         raise ImportError("optimum-quanto is not installed")
     folder = Path(next(iter(optimum.submodule_search_locations)))

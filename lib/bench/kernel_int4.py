@@ -20,7 +20,7 @@ from lib.kernels.int4 import (
     int4_tile,
     launch,
 )
-from lib.kernels.planes import Planes
+from lib.kernels.planes import Planes, pack_constants
 from lib.kernels.tiles import Tile, inside, power_above
 
 TOKENS = (1, 2, 4, 8, 16, 64, 128, 1024)
@@ -36,9 +36,10 @@ def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
         codes = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device)
         step = torch.rand(planes.groups, n, device=device).half() / 64 + 2**-8
         if symmetric:
-            return Int4(codes, step, planes)
+            return Int4(codes, pack_constants(step, planes), planes)
         zero = torch.randint_like(step, 16).to(torch.int32) << 16
-        return Int4(codes, zero | step.view(torch.int16).to(torch.int32), planes)
+        both = zero | step.view(torch.int16).to(torch.int32)
+        return Int4(codes, pack_constants(both, planes), planes)
 
     first = one()
     return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
@@ -77,18 +78,24 @@ def candidates(m: int, k: int) -> list[Tile]:
     if batch <= SKINNY:
         tiles = [
             inside(rows, batch, warps, stages)
-            for rows, warps, stages in (
-                *((16, 2, 6), (16, 4, 3), (16, 4, 4), (16, 8, 2), (16, 8, 3)),
-                *((32, 4, 2), (32, 4, 4), (32, 8, 2)),
+            for rows in (16, 32)
+            for warps, stages in (
+                (2, 3),
+                (2, 5),
+                (4, 3),
+                (4, 4),
+                (4, 5),
+                (8, 2),
+                (8, 3),
             )
         ]
-        tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
-        tiles += [Tile(64, batch, splits, 4, 4) for splits in (2, 4) if batch >= 8]
+        tiles += [Tile(64, batch, splits, 4, 4) for splits in (1, 2, 4) if batch >= 8]
     else:
         tiles = [
             Tile(rows, min(batch, most), splits, warps, stages)
             for rows, most, warps, stages in (
-                *((64, 64, 4, 3), (128, 64, 8, 3), (64, 128, 8, 3), (128, 128, 8, 2)),
+                *((64, 64, 4, 3), (64, 64, 4, 4), (128, 64, 8, 3)),
+                *((64, 128, 8, 3), (128, 128, 8, 2), (128, 128, 8, 3)),
             )
             for splits in (1, 2, 4)
         ]

@@ -22,7 +22,7 @@ from lib.bench.kernel_rows import (
 )
 from lib.bench.timing import copies_past_cache
 from lib.kernels.nf4 import Nf4, launch, nf4_product, nf4_reference, nf4_tile
-from lib.kernels.planes import Planes
+from lib.kernels.planes import Planes, pack_constants
 from lib.kernels.tiles import Tile, inside, power_above
 from lib.quant.double import NESTED_BLOCK
 
@@ -37,11 +37,12 @@ def random_nf4(n: int, k: int, *, device: str) -> list[Nf4]:
 
     def one() -> Nf4:
         shape = (planes.chunks, n, planes.length)
+        codes = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device)
+        shape = (planes.groups, n)
+        constants = torch.randint(256, shape, dtype=torch.uint8, device=device)
         return Nf4(
-            torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device),
-            torch.randint(256, (planes.groups, n), dtype=torch.int64, device=device).to(
-                torch.uint8
-            ),
+            codes,
+            pack_constants(constants, planes),
             torch.rand(nested, device=device),
             torch.tensor(2.5, device=device),
             planes,
@@ -92,11 +93,12 @@ def candidates(m: int, k: int) -> list[Tile]:
     batch = min(16, power_above(m))
     tiles = [
         inside(rows, batch, warps, stages)
-        for rows, warps, stages in (
-            *((16, 4, 2), (16, 4, 4), (16, 8, 2), (32, 4, 2), (32, 4, 3), (32, 8, 2)),
+        for rows in (16, 32, 64)
+        for warps, stages in (
+            *((2, 3), (2, 4), (2, 5), (4, 2), (4, 3), (4, 4), (4, 5), (4, 6)),
+            *((8, 2), (8, 3), (8, 4)),
         )
     ]
-    tiles += [inside(16, 8, 4, 3)] if batch < 8 else []
     return [tile for tile in tiles if tile.splits <= Planes(k, BLOCK).chunks]
 
 

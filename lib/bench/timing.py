@@ -1,10 +1,11 @@
 """Microseconds of an operation whose weights come from memory, not from a cache.
 
-    time = median over replays of (one CUDA graph of a call per copy) / copies
+    time = median over replays of (one CUDA graph of many calls) / calls
 
 Copies of the weights, together larger than twice the L2 cache, are used in turn, so
 that each call finds its own gone; a graph takes Python and the launches out of the
-time. On a CPU the calls are timed by the clock, a few times: no claims.
+time, and enough calls in it the start of the graph. On a CPU the calls are timed by the
+clock, a few times: no claims.
 
 Read in order: `copies_past_cache`, `microseconds`, `microseconds_of_a_loop`,
 `bandwidth`.
@@ -18,6 +19,7 @@ from functools import cache
 import torch
 
 REPLAYS = 25
+AT_LEAST = 1000  # microseconds that a graph should take, some 5 of which are its start
 CPU_RUNS = 3
 
 
@@ -39,10 +41,17 @@ def microseconds(calls: Sequence[Callable[[], object]]) -> float:
         for call in calls[:2]:
             call()
     torch.cuda.synchronize()
+    once = _of_graph(calls, replays=3)
+    rounds = min(32, max(1, round(AT_LEAST / (once * len(calls)))))
+    return _of_graph(list(calls) * rounds, REPLAYS)
+
+
+def _of_graph(calls: Sequence[Callable[[], object]], replays: int) -> float:
+    """Median time of a call among all in one graph; their results have their places."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         kept = [call() for call in calls]
-    times = [_by_events(graph.replay) / len(calls) for _ in range(REPLAYS + 3)][3:]
+    times = [_by_events(graph.replay) / len(calls) for _ in range(replays + 3)][3:]
     del kept
     return statistics.median(times)
 

@@ -1,7 +1,7 @@
 """What several kernels share: a tile's place, its products, sums in a fixed order.
 
-Read in order: `follow`, `place`, `activations`, `add_planes`, `store`; `sum_splits`,
-`summed`.
+Read in order: `follow`, `fetch`; `place`, `activations`, `load_constants`, `constant`,
+`add_planes`, `store`; `sum_splits`, `summed`.
 """
 
 import torch
@@ -80,6 +80,46 @@ def activations(
         group = plane // P
         there = (within < G) & (group < groups)
         return tl.load(x + (group * G + within), mask=there, other=0)
+
+
+@triton.jit
+@no_type_check
+def load_constants(
+    constants,  # (chunks, N, words) in int32
+    c, n, N,
+    Q: tl.constexpr,  # constants of a chunk
+    BITS: tl.constexpr,  # of each
+):  # fmt: skip
+    """The words that hold the constants of chunk c and rows n, each loaded once."""
+    WORDS: tl.constexpr = (Q * BITS + 31) // 32
+    at = constants + (c * N + n) * WORDS
+    w0 = tl.load(at)
+    w1, w2, w3 = w0, w0, w0
+    if WORDS > 1:
+        w1 = tl.load(at + 1)
+    if WORDS > 2:
+        w2, w3 = tl.load(at + 2), tl.load(at + 3)
+    return w0, w1, w2, w3
+
+
+@triton.jit
+@no_type_check
+def constant(words, PLANE: tl.constexpr, Q: tl.constexpr, BITS: tl.constexpr):
+    """The bits of a plane's constant, lowest first, among those of its chunk."""
+    PLACE: tl.constexpr = PLANE * Q // 4
+    PER: tl.constexpr = 32 // BITS
+    return words[PLACE // PER] >> (PLACE % PER * BITS)
+
+
+@triton.jit
+@no_type_check
+def constant_of(constants, plane, n, N, Q: tl.constexpr, BITS: tl.constexpr):
+    """The bits of a plane's constant, for a row n, lowest first."""
+    PER: tl.constexpr = 32 // BITS
+    WORDS: tl.constexpr = (Q * BITS + 31) // 32
+    place = plane % 4 * Q // 4
+    word = tl.load(constants + (plane // 4 * N + n) * WORDS + place // PER)
+    return word >> (place % PER * BITS)
 
 
 @triton.jit

@@ -100,12 +100,13 @@ def compile_kernel(
     options = {"num_warps": warps, "num_stages": constants.get("STAGES", 3)}
     options |= {"maxnreg": registers}
     binary = triton.compile(source, GPUTarget("cuda", HOPPER, 32), options)
-    registers, stack = _resources(binary.asm["cubin"])
+    registers, stack, fixed = _resources(binary.asm["cubin"])
     operations = re.findall(
         r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)", binary.asm["sass"], re.MULTILINE
     )
     counts, early = dict(Counter(operations)), stored_early(operations)
-    return Compiled(name, registers, stack, binary.metadata.shared, counts, early)
+    shared = fixed + binary.metadata.shared
+    return Compiled(name, registers, stack, shared, counts, early)
 
 
 def stored_early(operations: list[str]) -> int:
@@ -114,8 +115,8 @@ def stored_early(operations: list[str]) -> int:
     return operations[: max(products, default=0)].count("STS.128")
 
 
-def _resources(cubin: bytes) -> tuple[int, int]:
-    """Registers and stack bytes of a thread, as cuobjdump reads them."""
+def _resources(cubin: bytes) -> tuple[int, ...]:
+    """Registers and stack bytes of a thread, and shared bytes of fixed size."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -126,19 +127,20 @@ def _resources(cubin: bytes) -> tuple[int, int]:
             text=True,
             check=True,
         ).stdout
-    return tuple(int(re.search(rf"{key}:(\d+)", said)[1]) for key in ("REG", "STACK"))
+    return tuple(
+        int(re.search(rf"{key}:(\d+)", said)[1]) for key in ("REG", "STACK", "SHARED")
+    )
 
 
 def cases() -> Iterator[Compiled]:
     """Every fast kernel, in tiles as the rules choose them for 4096 and 8192 rows."""
-    int4 = {"G": 128, "P": 2, "L": 64, "SEAMLESS": True}
-    for dtype, constants in (("fp16", "*fp16"), ("bf16", "*i32")):
-        kind = "symmetric" if constants == "*fp16" else "zeros"
-        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": constants}
+    for dtype, kind, bits in (("fp16", "symmetric", 16), ("bf16", "zeros", 32)):
+        int4 = {"G": 128, "P": 2, "L": 64, "Q": 2, "BITS": bits, "SEAMLESS": True}
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
         for rows, batch, splits, stages in (
-            (16, 1, 4, 4),
-            (32, 16, 4, 4),
-            (32, 16, 8, 3),
+            (32, 1, 4, 5),
+            (32, 16, 4, 3),
+            (16, 16, 8, 2),
         ):
             tile = {
                 "SPLITS": splits,
@@ -151,18 +153,21 @@ def cases() -> Iterator[Compiled]:
             name = f"int4_skinny_{batch}{warps}_{dtype}_{kind}"
             kernel = int4_triton.skinny
             yield compile_kernel(name, kernel, pointers, splits, **int4, **tile)
-        tile = {"ROWS": 128, "BATCH": 64, "STAGES": 3, "CHAINED": True}
+        tile = {"ROWS": 64, "BATCH": 64, "STAGES": 3, "CHAINED": True}
         name = f"int4_wide_64_{dtype}_{kind}"
-        yield compile_kernel(name, int4_triton.wide, pointers, 8, **int4, **tile)
-    nf4 = {"G": 64, "P": 1, "L": 64, "SEAMLESS": True, "NESTED": 256}
-    for dtype, batch in (("fp16", 1), ("bf16", 16)):
-        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*u8"}
-        tile = {"SPLITS": 4, "ROWS": 16, "BATCH": batch, "STAGES": 3}
-        name = f"nf4_skinny_{batch}_{dtype}"
-        yield compile_kernel(name, nf4_triton.skinny, pointers, 4, **nf4, **tile)
+        yield compile_kernel(name, int4_triton.wide, pointers, 4, **int4, **tile)
+    nf4 = {"G": 64, "P": 1, "L": 64, "Q": 4, "BITS": 8, "SEAMLESS": True}
+    nf4 |= {"NESTED": 256}
+    for dtype, batch, splits, stages in (("fp16", 1, 4, 4), ("bf16", 16, 2, 3)):
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
+        pointers["levels"] = "*i32"
+        tile = {"SPLITS": splits, "ROWS": 32, "BATCH": batch, "STAGES": stages}
+        tile["CHAINED"] = True
+        name, kernel = f"nf4_skinny_{batch}_{dtype}", nf4_triton.skinny
+        yield compile_kernel(name, kernel, pointers, splits, **nf4, **tile)
     pointers = {"w": "*fp16", "constants": "*u8"}
     block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}
-    flags = {"WHOLE": True, "SHUFFLE": True}
+    flags = {"WHOLE": True, "SHUFFLE": True, "CHAINED": True}
     kernel = nf4_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
     yield from _int8_cases()
@@ -182,12 +187,14 @@ def _int8_cases() -> Iterator[Compiled]:
         types | dict.fromkeys(("x", "y", "bias", "flags"), dtype)
         for dtype in ("*fp16", "*bf16")
     )
-    block = {"SPLIT": True, "TOKENS": 64, "COLS": 128}
+    block = {"SPLIT": True, "TOKENS": 64, "COLS": 128, "CHAINED": True}
     yield compile_kernel("int8_mark_fp16", int8_triton.mark, in_fp16, 4, **block)
     for few in (0, 1):
         name, block = f"int8_encode_{few}_fp16", {"FEW": few, "BLOCK": 4096}
+        block["CHAINED"] = True
         yield compile_kernel(name, int8_triton.encode, in_fp16, 16, **block)
     block = {"BIAS": True, "SEAMLESS": True, "BLOCK": 128, "COLUMNS": 16}
+    block["CHAINED"] = True
     for pointers, rows, batch, splits in (
         (in_fp16, 16, 1, 8),
         (in_bf16, 16, 16, 8),
@@ -205,7 +212,6 @@ def _int8_cases() -> Iterator[Compiled]:
             "ROWS": rows,
             "BATCH": batch,
             "STAGES": stages,
-            "CHAINED": True,
         }
         name, kernel = f"int8_wide_{batch}_{pointers['x'][1:]}", int8_triton.wide
         yield compile_kernel(name, kernel, pointers, warps, **block, **tile)

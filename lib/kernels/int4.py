@@ -26,13 +26,20 @@ from lib.kernels.entry import checked_activations
 from lib.kernels.int4_triton import naive as _naive
 from lib.kernels.int4_triton import skinny as _skinny
 from lib.kernels.int4_triton import wide as _wide
-from lib.kernels.planes import FOUR, Planes, pack_planes, unpack_planes
+from lib.kernels.planes import (
+    FOUR,
+    Planes,
+    pack_constants,
+    pack_planes,
+    unpack_constants,
+    unpack_planes,
+)
 from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
 from lib.quant.grouped import Grouped
 
 MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
-BUFFERS = 200 << 10  # bytes of codes and tokens that a program may have on their way
+BUFFERS = 110 << 10  # bytes on their way to a program, two a multiprocessor
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +47,11 @@ class Int4:
     """A matrix in the kernels' layout.
 
     `constants` are fp16 steps of a symmetric matrix, whose zero point is 8, or int32
-    with the step in the lower half and the zero point in the upper one: four bytes, the
-    least that the hardware copies in the background.
+    with the step in the lower half and the zero point in the upper one.
     """
 
     codes: Int16[Tensor, "chunks rows length"]
-    constants: Float16[Tensor, "groups rows"] | Int32[Tensor, "groups rows"]
+    constants: Float16[Tensor, "chunks rows two"] | Int32[Tensor, "chunks rows places"]
     planes: Planes
 
     @property
@@ -59,7 +65,7 @@ class Int4:
 
     def grid(self) -> tuple[Float16[Tensor, "rows groups"], Int32[Tensor, "r groups"]]:
         """Steps and zero points, as the codes 0 … 15 know them."""
-        constants = self.constants.T
+        constants = unpack_constants(self.constants, self.planes).T
         if constants.dtype == torch.float16:
             return constants, torch.full_like(constants[:1], MIDDLE, dtype=torch.int32)
         step = (constants & 0xFFFF).to(torch.int16).view(torch.float16)
@@ -84,12 +90,12 @@ def pack_int4(grouped: Grouped) -> Int4:
     by = MIDDLE if grid.low < 0 else 0
     codes = (grouped.codes.to(torch.int16) + by).to(torch.uint8)
     group = cols // step.shape[1]
-    constants = step.T.contiguous()
+    constants, planes = step.T.contiguous(), Planes(cols, group)
     if grid.low >= 0 or grid.zero.any():
         low = constants.view(torch.int16).to(torch.int32) & 0xFFFF
         zero = (grid.zero.T.to(torch.int32) + by).contiguous()
         constants = zero << 16 | low
-    return Int4(pack_planes(codes, group), constants, Planes(cols, group))
+    return Int4(pack_planes(codes, group), pack_constants(constants, planes), planes)
 
 
 def int4_reference(
@@ -104,23 +110,22 @@ def int4_reference(
 
 
 def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
-    """The measured tile, or one that gives every multiprocessor 16 warps."""
-    rows, m = w.constants.shape[1], len(x)
+    """The measured tile, or one that fills every multiprocessor twice."""
+    rows, m = w.codes.shape[1], len(x)
     if tile := chosen("int4", x, rows, w.planes.cols):
         return tile
-    crowd = 16 * multiprocessors(x)  # warps that hide the memory's latency
+    crowd = multiprocessors(x)
     if m <= SKINNY:
-        tall = 16 if m <= 4 else 32
-        want = power_above(crowd * tall // rows)
-        splits = max(2, min(8, want, power_above(w.planes.chunks)))
+        tall, splits = (32, 4) if rows >= 24 * crowd else (16, 8)
+        splits = max(2, min(splits, power_above(w.planes.chunks)))
         batch = power_above(m)
         buffer = splits * w.planes.length * (2 * tall + FOUR * x.element_size() * batch)
-        stages = max(2, min(4, 1 + BUFFERS // buffer))
-        return inside(tall, batch, splits, stages)
-    batch = min(64, power_above(m))
-    programs = -(-rows // 128) * -(-m // batch)
-    splits = max(1, min(8, w.planes.chunks // 4, crowd // 8 // programs))
-    return Tile(128, batch, splits, warps=8, stages=4 if batch < 64 else 3)
+        return inside(tall, batch, splits, 1 + max(1, min(4, BUFFERS // buffer)))
+    if m <= 256:
+        programs = -(-rows // 64) * -(-m // 64)
+        splits = max(1, min(4, w.planes.chunks // 4, 2 * crowd // programs))
+        return Tile(64, min(64, power_above(m)), splits, warps=4, stages=3)
+    return Tile(128, 128, warps=8, stages=2)
 
 
 def launch(
@@ -132,12 +137,13 @@ def launch(
 ) -> Float[Tensor, "m rows"]:
     """y by a kernel, in the dtype of x: where x lives, in the given tile."""
     require_triton(x)
-    (m, k), (groups, n), planes = x.shape, w.constants.shape, w.planes
+    (m, k), n, planes = x.shape, w.codes.shape[1], w.planes
     tile, dtype = tile or int4_tile(x, w), x.dtype
     x = x.contiguous().to(widened(dtype))
-    sizes = (m, n, k, planes.chunks, groups)
+    sizes = (m, n, k, planes.chunks, planes.groups)
     layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
-    matrix = (x, w.codes, w.constants)
+    layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
+    matrix = (x, w.codes, w.constants.flatten().view(torch.int32))
     if naive:
         y = x.new_empty(m, n)
         _naive[(n, m)](*matrix, y, *sizes, **layout, num_warps=1)

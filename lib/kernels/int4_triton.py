@@ -14,8 +14,11 @@ from lib.kernels.blocks import (
     VARY,
     activations,
     add_planes,
+    constant,
+    constant_of,
     fetch,
     follow,
+    load_constants,
     place,
     store,
 )
@@ -115,18 +118,25 @@ def _steps(r):
 
 @triton.jit
 @no_type_check
-def _load_four(constants, c, n, N, groups, P: tl.constexpr):
-    """Constants of rows n for the four planes of chunk c, each group's loaded once."""
-    last = groups - 1  # planes beyond it meet no x
-    r0 = tl.load(constants + tl.minimum(4 * c // P, last) * N + n)
-    r1, r2, r3 = r0, r0, r0
-    if P % 4 != 0:
-        r2 = tl.load(constants + tl.minimum((4 * c + 2) // P, last) * N + n)
-        r3 = r2
-    if P % 2 != 0:
-        r1 = tl.load(constants + tl.minimum((4 * c + 1) // P, last) * N + n)
-        r3 = tl.load(constants + tl.minimum((4 * c + 3) // P, last) * N + n)
-    return r0, r1, r2, r3
+def _stored(bits, BITS: tl.constexpr):
+    """A constant from its bits: an fp16 step, or int32 with a step and a zero point."""
+    if BITS == 16:
+        return bits.to(tl.int16).to(tl.float16, bitcast=True)
+    else:
+        return bits
+
+
+@triton.jit
+@no_type_check
+def _load_four(constants, c, n, N, Q: tl.constexpr, BITS: tl.constexpr):
+    """Constants of rows n for the four planes of chunk c."""
+    words = load_constants(constants, c, n, N, Q, BITS)
+    return (
+        _stored(constant(words, 0, Q, BITS), BITS),
+        _stored(constant(words, 1, Q, BITS), BITS),
+        _stored(constant(words, 2, Q, BITS), BITS),
+        _stored(constant(words, 3, Q, BITS), BITS),
+    )
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -134,12 +144,14 @@ def _load_four(constants, c, n, N, groups, P: tl.constexpr):
 def naive(
     x,  # (M, K)
     codes,  # (chunks, N, L)
-    constants,  # (groups, N): fp16 steps, or int32 of step and zero point
+    constants,  # (chunks, N, words): fp16 steps, or int32 of step and zero point
     y,  # (M, N)
     M, N, K, chunks, groups,
     G: tl.constexpr,
     P: tl.constexpr,
     L: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,  # of a constant
 ):  # fmt: skip
     """One program, one number: no code serves two tokens, no matrix unit is asked."""
     n, m = tl.program_id(0), tl.program_id(1).to(tl.int64)
@@ -148,7 +160,7 @@ def naive(
     for plane in range(4 * chunks):
         words = tl.load(codes + (plane // 4 * N + n) * L + i).to(tl.int32)
         q = (words >> (plane % 4 * 4)) & 15
-        r = tl.load(constants + tl.minimum(plane // P, groups - 1) * N + n)
+        r = _stored(constant_of(constants, plane, n, N, Q, BITS), BITS)
         there = activations(x + m * K, plane, i, groups, G, P, L, False)
         total += _step(r) * tl.sum((q - _zero(r)) * there.to(tl.float32), 0)
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
@@ -164,6 +176,8 @@ def wide(
     G: tl.constexpr,
     P: tl.constexpr,
     L: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,
     SEAMLESS: tl.constexpr,
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
@@ -173,7 +187,7 @@ def wide(
     """A tile of Ŵ against a tile of x on the matrix unit, copies running ahead.
 
     Codes go from device memory through shared memory to the registers in which the
-    matrix unit wants Ŵ; what is decoded is never stored. Steps are read a chunk early.
+    matrix unit wants Ŵ; what is decoded is never stored.
     """
     row, token, n, x = place(x, M, N, K, ROWS, BATCH)
     first, i = tl.program_id(2) * each, tl.arange(0, L)
@@ -181,13 +195,8 @@ def wide(
     for c in tl.static_range(STAGES):
         fetch(codes + (tl.minimum(first + c, chunks - 1) * N + n) * L, CHAINED)
     follow(CHAINED)
-    ahead = _load_four(constants, first, n, N, groups, P)
     for c in tl.range(first, tl.minimum(first + each, chunks), num_stages=STAGES):
-        if ahead[0].dtype == tl.int32:
-            r = _load_four(constants, c, n, N, groups, P)
-        else:  # too narrow for a copy that runs ahead
-            r = ahead
-            ahead = _load_four(constants, c + 1, n, N, groups, P)
+        r = _load_four(constants, c, n, N, Q, BITS)
         words = tl.load(codes + (c * N + n)[:, None] * L + i)
         q, s = _decode(words, r, x.dtype.element_ty), _steps(r)
         there = i[:, None]
@@ -203,6 +212,8 @@ def skinny(
     G: tl.constexpr,
     P: tl.constexpr,
     L: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,
     SEAMLESS: tl.constexpr,
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
@@ -223,14 +234,9 @@ def skinny(
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
     follow(CHAINED)
-    ahead = _load_four(constants, c, n, N, groups, P)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
-        if ahead[0].dtype == tl.int32:
-            r = _load_four(constants, first + c, n, N, groups, P)
-        else:  # too narrow for a copy that runs ahead
-            r = ahead
-            ahead = _load_four(constants, first + SPLITS + c, n, N, groups, P)
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
+        r = _load_four(constants, chunk, n, N, Q, BITS)
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
         q, s = _decode(words, r, x.dtype.element_ty), _steps(r)
         plane, there = 4 * (first + c)[:, :, None], i[:, None]

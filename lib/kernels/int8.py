@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float, Float32, Int8, Int32
 from torch import Tensor
 
-from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.int8_triton import encode as _encode
 from lib.kernels.int8_triton import mark as _mark
@@ -114,7 +114,7 @@ def coded(
         split = m > tokens
         flags = (x.new_zeros if split else x.new_empty)(k)
         grid = (triton.cdiv(k, cols), triton.cdiv(m, tokens))
-        block = {"SPLIT": split, "TOKENS": tokens, "COLS": cols}
+        block = {"SPLIT": split, "TOKENS": tokens, "COLS": cols} | in_a_row(x)
         _mark[grid](x, flags, threshold, m, k, **block)
     width = min(4096, power_above(k))
     _encode[(m + 1,)](
@@ -130,6 +130,7 @@ def coded(
         BLOCK=width,
         num_warps=max(1, width // 256),  # 8 values a thread: 16 bytes of fp16
         enable_fp_fusion=False,  # x · 127/C is rounded before it is a code
+        **in_a_row(x),
     )
     return codes, constants, found
 
@@ -178,7 +179,7 @@ def launch(
         return y.to(dtype)
     block |= {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= {"BLOCK": BLOCK, "COLUMNS": COLUMNS}
-    block |= {"num_warps": tile.warps, "num_stages": tile.stages}
+    block |= {"num_warps": tile.warps, "num_stages": tile.stages} | in_a_row(x)
     grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
     if tile.inside:
         seamless = k % (BLOCK * tile.splits) == 0

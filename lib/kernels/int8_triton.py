@@ -12,7 +12,7 @@ rounds half to even, and the lowest byte of the sum is the code.
 Read in order: `mark`, `encode`, then the products `naive`, `wide`, `skinny`; `_finish`.
 """
 
-from lib.kernels.blocks import VARY, place, store
+from lib.kernels.blocks import VARY, fetch, follow, place, store
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.quant.int8 import TINY
 
@@ -38,8 +38,10 @@ def mark(
     SPLIT: tl.constexpr,  # several programs share a column, whose flag begins as 0
     TOKENS: tl.constexpr,
     COLS: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """1 in each column that holds an outlier. Who writes there writes the same."""
+    follow(CHAINED)
     k = tl.program_id(0) * COLS + tl.arange(0, COLS)
     token = (tl.program_id(1) * TOKENS + tl.arange(0, TOKENS))[:, None]
     here = (token < M) & (k < K)[None, :]
@@ -98,8 +100,10 @@ def encode(
     M, K,
     FEW: tl.constexpr,
     BLOCK: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """Each program codes a token, bit for bit as lib.quant.int8; one more lists O."""
+    follow(CHAINED)
     m = tl.program_id(0)
     if m == M:
         _list(x, flags, found, threshold, M, K, FEW, BLOCK)
@@ -196,6 +200,7 @@ def wide(
     GROUP: tl.constexpr,
     COLUMNS: tl.constexpr,
     STAGES: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """A tile of Ŵ against a tile of codes on the matrix unit, copies running ahead.
 
@@ -216,6 +221,8 @@ def wide(
     left = w + n.to(tl.int64)[:, None] * K + i[None, :]
     right = codes + m.to(tl.int64)[None, :] * K + i[:, None]
     total = tl.zeros((ROWS, BATCH), tl.int32)
+    fetch(w + n.to(tl.int64) * K, CHAINED)
+    follow(CHAINED)
     for first in tl.range(0, K, BLOCK, num_stages=STAGES):
         if SEAMLESS:
             q, there = tl.load(left + first), tl.load(right + first)
@@ -243,6 +250,7 @@ def skinny(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
     STAGES: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """`wide` with the columns split among the warps of a program, for few tokens.
 
@@ -254,6 +262,11 @@ def skinny(
     left = w + n.to(tl.int64)[None, :, None] * K + i[:, None, :]
     right = right[None] + i[:, :, None]
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.int32)
+    turn = tl.arange(0, SPLITS)[:, None] * BLOCK
+    for first in tl.static_range(0, STAGES * SPLITS * BLOCK, SPLITS * BLOCK):
+        line = n.to(tl.int64)[None, :] * K + tl.minimum(first + turn, K - 1)
+        fetch(w + line, CHAINED)
+    follow(CHAINED)
     for first in tl.range(0, K, SPLITS * BLOCK, num_stages=STAGES):
         if SEAMLESS:
             q, there = tl.load(left + first), tl.load(right + first)

@@ -83,7 +83,7 @@ class KernelLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """Layout, shape and bytes, for printing a model."""
-        (_, rows), cols = self.parts["constants"][1], self.words["planes"].cols
+        (_, rows, _), cols = self.parts["codes"][1], self.words["planes"].cols
         return f"{self.kind.__name__.lower()}, {rows}x{cols}, {self.nbytes:,} bytes"
 
 

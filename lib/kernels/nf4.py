@@ -19,29 +19,40 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
-from jaxtyping import Float, Float32, Int16, UInt8
+from jaxtyping import Float, Float32, Int16, Int32, UInt8
 from torch import Tensor
 
 from lib.kernels.compiler import in_a_row, require_triton, triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.nf4_triton import naive as _naive
 from lib.kernels.nf4_triton import skinny as _skinny
-from lib.kernels.planes import Planes, pack_planes, unpack_planes
+from lib.kernels.planes import (
+    FOUR,
+    Planes,
+    pack_constants,
+    pack_planes,
+    unpack_constants,
+    unpack_planes,
+)
 from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
 from lib.quant.double import DoubleConstants, dynamic_levels
 from lib.quant.normal_float import FourBit, normal_float_levels
 
+# Up to 48 KB a launch does not ask for shared memory, and the table is not counted:
+# so the buffers must take as much by themselves.
+DYNAMIC = 48 << 10
+
 
 @dataclass(frozen=True, eq=False)
 class Nf4:
-    """A matrix in the kernels' layout: codes in planes, constants block by row.
+    """A matrix in the kernels' layout: codes in planes, constants beside.
 
     With double quantization the constants are codes into the 256 dynamic levels; then
     `nested` and `mean` belong to them, in the order of lib.quant.double.
     """
 
     codes: Int16[Tensor, "chunks rows length"]
-    constants: UInt8[Tensor, "blocks rows"] | Float32[Tensor, "blocks rows"]
+    constants: UInt8[Tensor, "chunks rows four"] | Float32[Tensor, "chunks rows places"]
     nested: Float32[Tensor, " nested"]
     mean: Float32[Tensor, ""]
     planes: Planes
@@ -60,7 +71,7 @@ class Nf4:
 
     def scales(self) -> Float32[Tensor, "rows blocks"]:
         """c, a row of blocks for each row of the matrix."""
-        constants = self.constants.T
+        constants = unpack_constants(self.constants, self.planes).T
         if constants.dtype == torch.float32:
             return constants
         count = constants.numel()
@@ -92,12 +103,13 @@ def pack_nf4(quantized: FourBit) -> Nf4:
     if isinstance(constants, DoubleConstants):
         nested, mean = constants.constants, constants.mean
         nested_block, constants = constants.block, constants.codes
+    planes = Planes(cols, block)
     return Nf4(
         codes=pack_planes(codes, block),
-        constants=constants.view(rows, -1).T.contiguous(),
+        constants=pack_constants(constants.view(rows, -1).T, planes),
         nested=nested,
         mean=mean,
-        planes=Planes(cols, block),
+        planes=planes,
         nested_block=nested_block,
     )
 
@@ -118,16 +130,30 @@ def tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return dynamic_levels().to(device), normal_float_levels().to(device)
 
 
+@cache
+def pairs(device: torch.device, dtype: torch.dtype) -> Int32[Tensor, "256"]:
+    """Two levels in 16 bits for each byte: its low nibble's in the lower half."""
+    level = normal_float_levels().to(dtype).view(torch.int16)
+    low, high = (code.flatten() for code in torch.meshgrid(level, level, indexing="xy"))
+    return torch.stack([low, high], 1).view(torch.int32).flatten().to(device)
+
+
+def on_their_way(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> int:
+    """Bytes of codes and tokens that a program's buffers hold."""
+    each = planes.length * (2 * tile.rows + FOUR * x.element_size() * tile.batch)
+    return (tile.stages - 1) * tile.splits * each
+
+
 def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
-    """The measured tile, or one that gives every multiprocessor 16 warps."""
-    rows, m = w.constants.shape[1], len(x)
-    if tile := chosen("nf4", x, rows, w.planes.cols):
+    """The measured tile, or one that fills every multiprocessor twice."""
+    rows, m = w.codes.shape[1], len(x)
+    tile = chosen("nf4", x, rows, w.planes.cols)
+    if tile and on_their_way(tile, w.planes, x) >= DYNAMIC:
         return tile
-    crowd = 16 * multiprocessors(x)
-    tall = 16 if m <= 8 else 32
-    want = power_above(crowd * tall // rows)
-    splits = max(2, min(8, want, power_above(w.planes.chunks)))
-    return inside(tall, min(16, power_above(m)), splits, stages=3)
+    tall = 32 if rows >= 24 * multiprocessors(x) else 16
+    splits = (4 if m <= 8 else 2) * 64 // w.planes.length
+    tile = inside(tall, min(16, power_above(m)), splits, stages=2)
+    return replace(tile, stages=1 + -(-DYNAMIC // on_their_way(tile, w.planes, x)))
 
 
 def launch(
@@ -135,19 +161,23 @@ def launch(
 ) -> Float[Tensor, "m rows"]:
     """y by a kernel, in the dtype of x: where x lives, in the given tile."""
     require_triton(x)
-    (m, k), (groups, n), planes = x.shape, w.constants.shape, w.planes
+    (m, k), n, planes = x.shape, w.codes.shape[1], w.planes
     tile, dtype = tile or nf4_tile(x, w), x.dtype
     x = x.contiguous().to(widened(dtype))
     y = x.new_empty(m, n)
     layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
+    layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
     layout["NESTED"] = w.nested_block
-    inputs = (x, w.codes, w.constants, w.nested, w.mean, *tables(x.device))
-    sizes = (m, n, k, planes.chunks, groups)
+    dynamic, levels = tables(x.device)
+    words = w.constants.flatten().view(torch.int32)
+    inputs = (x, w.codes, words, w.nested, w.mean, dynamic)
+    sizes = (m, n, k, planes.chunks, planes.groups)
     if naive:
-        _naive[(n, m)](*inputs, y, *sizes, **layout, num_warps=1)
+        _naive[(n, m)](*inputs, levels, y, *sizes, **layout, num_warps=1)
         return y.to(dtype)
     _skinny[(triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))](
         *inputs,
+        levels if x.dtype == torch.float32 else pairs(x.device, x.dtype),
         y,
         *sizes,
         **layout,

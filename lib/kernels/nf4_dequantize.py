@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.kernels.compiler import INTERPRETED, require_triton, triton, widened
+from lib.kernels.compiler import INTERPRETED, in_a_row, require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.nf4 import tables
 from lib.kernels.nf4_triton import dequantize as _dequantize
@@ -54,6 +54,7 @@ def launch(quantized: FourBit) -> Float[Tensor, "..."]:
         WHOLE=width == half and count % quantized.block == 0,
         SHUFFLE=not INTERPRETED,
         num_warps=4,
+        **in_a_row(packed),
         enable_fp_fusion=False,  # d c₂ + μ rounds twice, as in lib.quant.double
     )
     return w.to(quantized.dtype)

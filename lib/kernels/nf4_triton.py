@@ -7,7 +7,7 @@ A table in memory would cost an address and a load for each weight. Lanes 0 … 
 that the code names; the shuffle ignores all but the lowest four bits of its index, so
 codes need shifting only.
 
-Read in order: `skinny`, `_decode`, `constants_of`; then `dequantize`.
+Read in order: `skinny`, `_decode`, `_four_constants`; then `dequantize`.
 """
 
 import struct
@@ -18,8 +18,11 @@ from lib.kernels.blocks import (
     VARY,
     activations,
     add_planes,
+    constant,
+    constant_of,
     fetch,
     follow,
+    load_constants,
     place,
     store,
 )
@@ -79,6 +82,59 @@ def _bytes_text() -> str:
 _WORDS_F16 = tl.constexpr(_words_text(torch.float16))
 _WORDS_BF16 = tl.constexpr(_words_text(torch.bfloat16))
 _WORDS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
+
+
+def _pairs_text() -> str:
+    """PTX from two words and the tables' place to four pairs of levels in 16 bits.
+
+    Nibbles 1 and 4, and 3 and 6, change places, so that each byte holds two columns of
+    a plane: planes 0, 2, 1, 3. A lane reads its own copy of the table, in its own bank.
+    """
+    lines = [
+        ".reg .b32 lane, t, u;",
+        "mov.u32 lane, %laneid;",
+        "mov.u32 t, pairs;",
+        "shl.b32 lane, lane, 2;",
+        "add.u32 lane, lane, t;",
+        "shr.u32 t, $4, 12;",
+        "lop3.b32 t, t, $4, 0x0000F0F0, 0x28;",  # (t ^ w) & mask
+        "shl.b32 u, t, 12;",
+        "lop3.b32 t, t, $4, u, 0x96;",  # t ^ w ^ u
+    ]
+    for byte, plane in enumerate((0, 2, 1, 3)):
+        shift = 8 * byte - 7
+        lines += [f"shr.u32 u, t, {shift};" if shift > 0 else "shl.b32 u, t, 7;"]
+        lines += [
+            "and.b32 u, u, 0x7F80;",
+            "add.u32 u, u, lane;",
+            f"ld.shared.b32 ${plane}, [u];",
+        ]
+    return "{" + "\n".join(lines) + "}"
+
+
+_PAIRS = tl.constexpr(_pairs_text())
+_PAIRS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
+_ROOM = tl.constexpr(".shared .align 128 .b8 pairs[32768];\nmov.u32 $0, pairs;")
+
+
+@triton.jit
+@no_type_check
+def _spread(pairs):
+    """256 pairs of levels in shared memory, 32 copies side by side, one a bank."""
+    at = tl.inline_asm_elementwise(_ROOM, "=r", [], tl.int32, False, 1)
+    byte, copies = tl.arange(0, 256)[:, None], 16 * tl.arange(0, 8)[None, :]
+    pair = tl.broadcast_to(tl.load(pairs + byte), (256, 8))
+    tl.inline_asm_elementwise(
+        "st.shared.v4.b32 [$1], {$2, $2, $2, $2}; mov.u32 $0, 0;",
+        "=r,r,r",
+        [at + 128 * byte + copies, pair],
+        tl.int32,
+        False,
+        1,
+    )
+    tl.debug_barrier()
+
+
 _BYTES = tl.constexpr(_bytes_text())
 _BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
 
@@ -89,11 +145,11 @@ def _decode(words, levels, DTYPE: tl.constexpr):
     """The levels of four planes: in 16 bits by shuffles, in float32 from the table."""
     if tl.float16 == DTYPE:
         return tl.inline_asm_elementwise(
-            _WORDS_F16, _WORDS_OPERANDS, [words], (tl.float16,) * 4, True, 2
+            _PAIRS, _PAIRS_OPERANDS, [words], (tl.float16,) * 4, True, 2
         )
     elif tl.bfloat16 == DTYPE:
         return tl.inline_asm_elementwise(
-            _WORDS_BF16, _WORDS_OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
+            _PAIRS, _PAIRS_OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
         )
     else:
         return (
@@ -106,60 +162,20 @@ def _decode(words, levels, DTYPE: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _constant(stored, nested, mean, dynamic):
-    """c, or d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
-    if stored.dtype == tl.uint8:
-        return tl.load(dynamic + stored.to(tl.int32)) * nested + mean
-    else:
-        return stored
-
-
-@triton.jit
-@no_type_check
-def constants_of(
-    constants,  # float32; or uint8 codes into `dynamic`
-    at,  # where they lie
-    block,  # which blocks, in row-major order, they belong to
-    nested,
-    mean,
-    dynamic,
-    NESTED: tl.constexpr,
-):
-    """c, loaded with what it needs."""
-    c, c2 = tl.load(constants + at), 0.0
-    if c.dtype == tl.uint8:
-        c2 = tl.load(nested + block // NESTED)
-    return _constant(c, c2, mean, dynamic)
-
-
-@triton.jit
-@no_type_check
-def _load_four(constants, c, n, N, groups, P: tl.constexpr):
-    """Constants, as stored, of rows n for the planes of chunk c, each loaded once."""
-    last = groups - 1  # planes beyond it meet no x
-    c0 = tl.load(constants + tl.minimum(4 * c // P, last) * N + n)
-    c1, c2, c3 = c0, c0, c0
-    if P % 4 != 0:
-        c2 = tl.load(constants + tl.minimum((4 * c + 2) // P, last) * N + n)
-        c3 = c2
-    if P % 2 != 0:
-        c1 = tl.load(constants + tl.minimum((4 * c + 1) // P, last) * N + n)
-        c3 = tl.load(constants + tl.minimum((4 * c + 3) // P, last) * N + n)
-    return c0, c1, c2, c3
+def _double(code, nested, mean, dynamic):
+    """d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
+    return tl.load(dynamic + (code & 255)) * nested + mean
 
 
 @triton.jit
 @no_type_check
 def _load_nested(
-    constants, nested, c, n, groups,
+    nested, c, n, groups,
     P: tl.constexpr,
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
 ):  # fmt: skip
-    """The constants of those constants; one for the chunk, where it ends no NESTED."""
-    if constants.dtype.element_ty != tl.uint8:
-        zero = tl.zeros((1, 1), tl.float32)
-        return zero, zero, zero, zero
+    """The constants of a chunk's constants; one, where no NESTED ends in the chunk."""
     first, last = n * groups, groups - 1
     c0 = tl.load(nested + (first + tl.minimum(4 * c // P, last)) // NESTED)
     c1, c2, c3 = c0, c0, c0
@@ -172,14 +188,34 @@ def _load_nested(
 
 @triton.jit
 @no_type_check
-def _four_constants(r, c2, mean, dynamic):
-    """c of four planes."""
-    return (
-        _constant(r[0], c2[0], mean, dynamic),
-        _constant(r[1], c2[1], mean, dynamic),
-        _constant(r[2], c2[2], mean, dynamic),
-        _constant(r[3], c2[3], mean, dynamic),
-    )
+def _four_constants(
+    constants, nested, mean, dynamic,
+    c, n, N, groups,
+    P: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,
+    NESTED: tl.constexpr,
+    SEAMLESS: tl.constexpr,
+):  # fmt: skip
+    """c of rows n for the four planes of chunk c."""
+    words = load_constants(constants, c, n, N, Q, BITS)
+    w0, w1 = constant(words, 0, Q, BITS), constant(words, 1, Q, BITS)
+    w2, w3 = constant(words, 2, Q, BITS), constant(words, 3, Q, BITS)
+    if BITS == 8:
+        d = _load_nested(nested, c, n, groups, P, NESTED, SEAMLESS)
+        return (
+            _double(w0, d[0], mean, dynamic),
+            _double(w1, d[1], mean, dynamic),
+            _double(w2, d[2], mean, dynamic),
+            _double(w3, d[3], mean, dynamic),
+        )
+    else:
+        return (
+            w0.to(tl.float32, bitcast=True),
+            w1.to(tl.float32, bitcast=True),
+            w2.to(tl.float32, bitcast=True),
+            w3.to(tl.float32, bitcast=True),
+        )
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -187,7 +223,7 @@ def _four_constants(r, c2, mean, dynamic):
 def naive(
     x,  # (M, K)
     codes,  # (chunks, N, L)
-    constants,  # (groups, N): float32, or uint8 with double quantization
+    constants,  # (chunks, N, words): float32, or bytes with double quantization
     nested, mean, dynamic,  # of double quantization
     levels,  # 16
     y,  # (M, N)
@@ -195,6 +231,8 @@ def naive(
     G: tl.constexpr,
     P: tl.constexpr,
     L: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,  # of a constant
     NESTED: tl.constexpr,
 ):  # fmt: skip
     """One program, one number, its levels from a table."""
@@ -205,10 +243,12 @@ def naive(
     for plane in range(4 * chunks):
         words = tl.load(codes + (plane // 4 * N + n) * L + i).to(tl.int32)
         level = tl.load(levels + ((words >> (plane % 4 * 4)) & 15))
-        g = tl.minimum(plane // P, groups - 1)
-        c = constants_of(
-            constants, g * N + n, n * groups + g, nested, mu, dynamic, NESTED
-        )
+        bits = constant_of(constants, plane, n, N, Q, BITS)
+        if BITS == 8:
+            block = n * groups + tl.minimum(plane // P, groups - 1)
+            c = _double(bits, tl.load(nested + block // NESTED), mu, dynamic)
+        else:
+            c = bits.to(tl.float32, bitcast=True)
         there = activations(x + m * K, plane, i, groups, G, P, L, False)
         total += c * tl.sum(level * there.to(tl.float32), 0)
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
@@ -222,6 +262,8 @@ def skinny(
     G: tl.constexpr,
     P: tl.constexpr,
     L: tl.constexpr,
+    Q: tl.constexpr,
+    BITS: tl.constexpr,
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
     SPLITS: tl.constexpr,
@@ -230,10 +272,7 @@ def skinny(
     STAGES: tl.constexpr,
     CHAINED: tl.constexpr,
 ):  # fmt: skip
-    """The `skinny` of int4_triton.py with levels for steps: a chunk a warp and a turn.
-
-    What is stored of its constants is read a turn early, and looked up in time.
-    """
+    """The `skinny` of int4_triton.py, with levels for integers."""
     row, token, n, x = place(x, M, N, K, ROWS, BATCH)
     n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
@@ -241,22 +280,20 @@ def skinny(
     for turn in tl.static_range(STAGES):
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
+    if x.dtype.element_ty != tl.float32:
+        _spread(levels)
     follow(CHAINED)
     mu = tl.load(mean)
-    r = _load_four(constants, c, n, N, groups, P)
-    c2 = _load_nested(constants, nested, c, n, groups, P, NESTED, SEAMLESS)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
-        constant = _four_constants(r, c2, mu, dynamic)
-        ahead = first + SPLITS + c
-        r = _load_four(constants, ahead, n, N, groups, P)
-        c2 = _load_nested(constants, nested, ahead, n, groups, P, NESTED, SEAMLESS)
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
+        scale = _four_constants(
+            constants, nested, mu, dynamic, chunk, n, N, groups,
+            P, Q, BITS, NESTED, SEAMLESS,
+        )  # fmt: skip
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
         q = _decode(words, levels, x.dtype.element_ty)
         plane, there = 4 * (first + c)[:, :, None], i[:, None]
-        total = add_planes(
-            total, q, constant, x, plane, there, groups, G, P, L, SEAMLESS
-        )
+        total = add_planes(total, q, scale, x, plane, there, groups, G, P, L, SEAMLESS)
     store(y, tl.sum(total, 0), row, token, M, N)
 
 
@@ -273,11 +310,16 @@ def dequantize(
     NESTED: tl.constexpr,
     WHOLE: tl.constexpr,  # no block is short, and HALF = BYTES
     SHUFFLE: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """w = c l_q, multiplied in float32 and rounded once, 16 bytes to a store."""
+    follow(CHAINED)
     block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
     known = tl.minimum(block, blocks - 1)
-    c = constants_of(constants, known, known, nested, tl.load(mean), dynamic, NESTED)
+    c = tl.load(constants + known)
+    if c.dtype == tl.uint8:
+        c2 = tl.load(nested + known // NESTED)
+        c = _double(c.to(tl.int32), c2, tl.load(mean), dynamic)
     place = tl.arange(0, BYTES)[None, :]
     at = block.to(tl.int64)[:, None] * HALF + place
     here = (block < blocks)[:, None]

@@ -12,13 +12,17 @@ block of rows is contiguous for each chunk: long loads, whichever row comes firs
 L is 64 where it divides G, else 32; a group that L does not divide is padded to P L
 columns, and the planes to a multiple of four, with codes that meet no activation.
 
-Read in order: `Planes`, `pack_planes`, `unpack_planes`.
+The constants of a chunk's groups lie side by side, filled up to four bytes: the least
+that the hardware copies in the background.
+
+Read in order: `Planes`, `pack_planes`, `unpack_planes`; `pack_constants` and back.
 """
 
 from dataclasses import dataclass
+from math import gcd
 
 import torch
-from jaxtyping import Int, Int16, UInt8
+from jaxtyping import Int, Int16, Shaped, UInt8
 from torch import Tensor
 
 FOUR = 4  # codes in a word of 16 bits, bits in a code
@@ -56,6 +60,11 @@ class Planes:
     def chunks(self) -> int:
         """Words that hold one place of every plane."""
         return -(-self.groups * self.per_group // FOUR)
+
+    @property
+    def places(self) -> int:
+        """Constants of a chunk, 1, 2 or 4: one for all planes that share a group."""
+        return FOUR // gcd(FOUR, self.per_group)
 
     @property
     def seamless(self) -> bool:
@@ -100,3 +109,22 @@ def unpack_planes(
     codes = places.new_empty(len(places), planes.cols)
     codes[:, columns[columns >= 0]] = places[:, columns >= 0]
     return codes
+
+
+def pack_constants(
+    constants: Shaped[Tensor, "groups rows"], planes: Planes
+) -> Shaped[Tensor, "chunks rows places"]:
+    """Each chunk's constants, in the order of its planes; then zeros, up to 4 bytes."""
+    plane = torch.arange(0, FOUR * planes.chunks, FOUR // planes.places)
+    group = (plane // planes.per_group).clamp(max=planes.groups - 1)
+    sides = constants[group.to(constants.device)].unflatten(0, (planes.chunks, -1))
+    spare = -planes.places % (4 // constants.itemsize)
+    return torch.nn.functional.pad(sides.transpose(1, 2), (0, spare)).contiguous()
+
+
+def unpack_constants(
+    packed: Shaped[Tensor, "chunks rows places"], planes: Planes
+) -> Shaped[Tensor, "groups rows"]:
+    """The constants that `pack_constants` took."""
+    plane = planes.per_group * torch.arange(planes.groups, device=packed.device)
+    return packed[plane // FOUR, :, plane % FOUR * planes.places // FOUR]
