@@ -77,6 +77,7 @@ def gemlite(x: Tensor, n: int) -> Calls:
 
 
 ANCHORS = {"cublas": cublas, "tinygemm": tinygemm, "marlin": marlin, "gemlite": gemlite}
+WITH_ZEROS = {name: ANCHORS[name] for name in ("tinygemm", "marlin")}
 
 
 def _quanto_products() -> None:

@@ -5,11 +5,12 @@ Bytes: codes and constants of Ŵ, x and y.
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
 
-from lib.bench.anchors_int4 import ANCHORS, GROUP
+from lib.bench.anchors_int4 import ANCHORS, GROUP, WITH_ZEROS
 from lib.bench.kernel_rows import Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache
 from lib.kernels.int4 import (
@@ -45,35 +46,32 @@ def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
     return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
 
 
-def kinds(m: int) -> Iterator[tuple[str, torch.dtype, bool]]:
-    """Name, dtype of x, and symmetry of what is measured for m tokens."""
-    yield "fp16 symmetric", torch.float16, True
-    if m in (1, 16, 64):
-        yield "bf16 zero points", torch.bfloat16, False
+KINDS = {  # what x is, whether the weights are symmetric, and who does the same
+    "fp16 symmetric": (torch.float16, True, ANCHORS),
+    "bf16 zero points": (torch.bfloat16, False, WITH_ZEROS),
+}
 
 
 def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
     """Every size, every number of tokens, both kinds."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    for n, k in sizes:
+    for (n, k), (case, (dtype, symmetric, known)) in product(sizes, KINDS.items()):
+        weights = random_int4(n, k, symmetric=symmetric, device=device)
         for m in tokens:
-            for case, dtype, symmetric in kinds(m):
-                weights = random_int4(n, k, symmetric=symmetric, device=device)
-                x = torch.randn(m, k, device=device).to(dtype)
-                nbytes = weights[0].nbytes + x.nbytes + m * n * x.element_size()
-                row = Row(case, m, n, k, nbytes)
-                if device == "cuda":
-                    row.tile = str(int4_tile(x, weights[0]))
-                exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
-                calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
-                anchors = ANCHORS if symmetric else {}
-                anchors = {name: partial(a, x, n) for name, a in anchors.items()}
-                yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
+            x = torch.randn(m, k, device=device).to(dtype)
+            nbytes = weights[0].nbytes + x.nbytes + m * n * x.element_size()
+            row = Row(case, m, n, k, nbytes)
+            if device == "cuda":
+                row.tile = str(int4_tile(x, weights[0]))
+            exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
+            calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
+            anchors = {name: partial(anchor, x, n) for name, anchor in known.items()}
+            yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
 
 
 def candidates(m: int, k: int) -> list[Tile]:
     """Tiles worth trying for m tokens and k columns."""
-    batch = power_above(m)
+    batch = max(2, power_above(m))
     chunks = Planes(k, GROUP).chunks
     if batch <= SKINNY:
         tiles = [
@@ -103,7 +101,10 @@ def candidates(m: int, k: int) -> list[Tile]:
 
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
-    """Choose the tiles of every case by fp16 and symmetric weights."""
-    weights = partial(random_int4, symmetric=True, device="cuda")
-    ways = weights, int4_reference, launch, candidates, TOLERANCE[torch.float16]
-    return best_tiles("int4", tuning_cases(sizes, tokens, *ways))
+    """Choose the tiles of every case, with zero points and without, in fp16."""
+    notes = []
+    for operation, symmetric in (("int4", True), ("int4_zeros", False)):
+        weights = partial(random_int4, symmetric=symmetric, device="cuda")
+        ways = weights, int4_reference, launch, candidates, TOLERANCE[torch.float16]
+        notes += best_tiles(operation, tuning_cases(sizes, tokens, *ways))
+    return notes

@@ -112,13 +112,14 @@ def int4_reference(
 def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
     rows, m = w.codes.shape[1], len(x)
-    if tile := chosen("int4", x, rows, w.planes.cols):
+    operation = "int4" if w.constants.dtype == torch.float16 else "int4_zeros"
+    if tile := chosen(operation, x, rows, w.planes.cols):
         return tile
     crowd = multiprocessors(x)
     if m <= SKINNY:
         tall, splits = (32, 4) if rows >= 24 * crowd else (16, 8)
         splits = max(2, min(splits, power_above(w.planes.chunks)))
-        batch = power_above(m)
+        batch = max(2, power_above(m))
         buffer = splits * w.planes.length * (2 * tall + FOUR * x.element_size() * batch)
         return inside(tall, batch, splits, 1 + max(1, min(4, BUFFERS // buffer)))
     if m <= 256:

@@ -192,8 +192,9 @@ def wide(
     row, token, n, x = place(x, M, N, K, ROWS, BATCH)
     first, i = tl.program_id(2) * each, tl.arange(0, L)
     total = tl.zeros((ROWS, BATCH), tl.float32)
-    for c in tl.static_range(STAGES):
-        fetch(codes + (tl.minimum(first + c, chunks - 1) * N + n) * L, CHAINED)
+    for turn in tl.static_range(STAGES):
+        chunk = tl.minimum(first + turn, chunks - 1)
+        fetch(codes + (chunk * N + n) * L, CHAINED)
     follow(CHAINED)
     for c in tl.range(first, tl.minimum(first + each, chunks), num_stages=STAGES):
         r = _load_four(constants, c, n, N, Q, BITS)
@@ -230,9 +231,11 @@ def skinny(
     n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+    top = tl.program_id(0) * ROWS
     for turn in tl.static_range(STAGES):
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
+        fetch(constants + (chunk * N + top) * ((Q * BITS + 31) // 32), CHAINED)
     follow(CHAINED)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0

@@ -102,11 +102,9 @@ def _pairs_text() -> str:
         "lop3.b32 t, t, $4, u, 0x96;",  # t ^ w ^ u
     ]
     for byte, plane in enumerate((0, 2, 1, 3)):
-        shift = 8 * byte - 7
-        lines += [f"shr.u32 u, t, {shift};" if shift > 0 else "shl.b32 u, t, 7;"]
         lines += [
-            "and.b32 u, u, 0x7F80;",
-            "add.u32 u, u, lane;",
+            f"prmt.b32 u, t, 0, 0x444{byte};",  # that byte alone
+            "mad.lo.u32 u, u, 128, lane;",
             f"ld.shared.b32 ${plane}, [u];",
         ]
     return "{" + "\n".join(lines) + "}"
@@ -277,9 +275,11 @@ def skinny(
     n, x, i = n[None, :], x[None], tl.arange(0, L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
+    top = tl.program_id(0) * ROWS
     for turn in tl.static_range(STAGES):
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
+        fetch(constants + (chunk * N + top) * ((Q * BITS + 31) // 32), CHAINED)
     if x.dtype.element_ty != tl.float32:
         _spread(levels)
     follow(CHAINED)
