@@ -26,6 +26,7 @@ from lib.kernels import (
     gptq_triton,
     int4_triton,
     int8_triton,
+    nf4_dequantize_triton,
     nf4_triton,
     wanda_triton,
 )
@@ -168,7 +169,7 @@ def cases() -> Iterator[Compiled]:
     pointers = {"w": "*fp16", "constants": "*u8"}
     block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}
     flags = {"WHOLE": True, "SHUFFLE": True, "CHAINED": True}
-    kernel = nf4_triton.dequantize
+    kernel = nf4_dequantize_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
     yield from _int8_cases()
     yield from _wanda()

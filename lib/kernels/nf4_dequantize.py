@@ -6,7 +6,7 @@ Bytes a weight: 1/2 of codes, 1/64 of 8-bit constants (1/16 of float32 ones), an
 written: three quarters of all traffic is the result, so that no kernel that needs ŵ in
 memory can be fast. The float32 product is rounded once: bit for bit `dequantize_4bit`.
 
-Read in order: `launch` (its kernel is in nf4_triton.py), `nf4_dequantize`.
+Read in order: `launch` (its kernel is in nf4_dequantize_triton.py), `nf4_dequantize`.
 """
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from lib.kernels.compiler import INTERPRETED, in_a_row, require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.nf4 import tables
-from lib.kernels.nf4_triton import dequantize as _dequantize
+from lib.kernels.nf4_dequantize_triton import dequantize as _dequantize
 from lib.kernels.tiles import power_above
 from lib.quant.double import DoubleConstants
 from lib.quant.normal_float import FourBit, dequantize_4bit

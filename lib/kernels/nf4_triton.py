@@ -1,18 +1,14 @@
-"""The kernels of nf4.py and nf4_dequantize.py: sixteen levels looked up in a warp.
+"""The kernels of nf4.py: sixteen levels, looked up two at a time.
 
-    level of code q = what lane q mod 16 of the warp holds                 (shfl.idx)
+    pair of codes in a byte b → (level of b mod 16, level of b div 16), one load
 
-A table in memory would cost an address and a load for each weight. Lanes 0 … 15 (and
-16 … 31 again) hold the sixteen levels instead, and one shuffle a weight reads the lane
-that the code names; the shuffle ignores all but the lowest four bits of its index, so
-codes need shifting only.
+A level cannot be computed from its code, and a table in device memory would cost an
+address and a load for each weight. Shared memory has 32 banks and answers one word from
+each at a time; so the 256 pairs lie there 32 times side by side, a copy a bank, and a
+lane that reads its own copy never waits for another.
 
-Read in order: `skinny`, `_decode`, `_four_constants`; then `dequantize`.
+Read in order: `skinny`; `_pairs_text`, `_spread`, `_decode`; `_four_constants`.
 """
-
-import struct
-
-import torch
 
 from lib.kernels.blocks import (
     VARY,
@@ -27,68 +23,13 @@ from lib.kernels.blocks import (
     store,
 )
 from lib.kernels.compiler import no_type_check, tl, triton
-from lib.kernels.planes import FOUR
-from lib.quant.normal_float import normal_float_levels
-
-SEGMENT = "0x100f"  # shfl's c: index mod 16, within each half of the warp
-
-
-def _lane_level(bits: list[int]) -> list[str]:
-    """PTX that puts bits[lane mod 16] into T: four rounds of halving the choice.
-
-    It depends on nothing that a loop changes, so that ptxas computes it once.
-    """
-    lines = [".reg .b32 T, lane, " + ", ".join(f"h{i}" for i in range(8)) + ";"]
-    lines += [".reg .pred p;", "mov.u32 lane, %laneid;"]
-    now = [f"0x{value:08x}" for value in bits]
-    for bit in range(4):
-        lines += [f"and.b32 T, lane, {1 << bit};", "setp.ne.b32 p, T, 0;"]
-        for i in range(len(now) // 2):
-            lines += [f"selp.b32 h{i}, {now[2 * i + 1]}, {now[2 * i]}, p;"]
-        now = [f"h{i}" for i in range(len(now) // 2)]
-    return [*lines, "mov.b32 T, h0;"]
-
-
-def _words_text(dtype: torch.dtype) -> str:
-    """PTX from two words to four pairs of levels in 16 bits."""
-    bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
-    lines = [*_lane_level([value & 0xFFFF for value in bits]), ".reg .b32 a, b;"]
-    for plane in range(FOUR):
-        for name, half in (("a", 0), ("b", 16)):
-            lines += [
-                f"shr.u32 {name}, $4, {half + FOUR * plane};",
-                f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
-            ]
-        lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
-    return "{" + "\n".join(lines) + "}"
-
-
-def _bytes_text() -> str:
-    """PTX from four bytes to the float32 levels of their high, then low, nibbles."""
-    bits = [
-        struct.unpack("<I", struct.pack("<f", level))[0]
-        for level in normal_float_levels().tolist()
-    ]
-    lines = [*_lane_level(bits), ".reg .b32 a;"]
-    for byte in range(4):
-        for first, shift in ((0, 8 * byte + 4), (4, 8 * byte)):
-            lines += [
-                f"shr.u32 a, $8, {shift};",
-                f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
-            ]
-    return "{" + "\n".join(lines) + "}"
-
-
-_WORDS_F16 = tl.constexpr(_words_text(torch.float16))
-_WORDS_BF16 = tl.constexpr(_words_text(torch.bfloat16))
-_WORDS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
 
 
 def _pairs_text() -> str:
-    """PTX from two words and the tables' place to four pairs of levels in 16 bits.
+    """PTX from two words to four pairs of levels in 16 bits, from the table `pairs`.
 
     Nibbles 1 and 4, and 3 and 6, change places, so that each byte holds two columns of
-    a plane: planes 0, 2, 1, 3. A lane reads its own copy of the table, in its own bank.
+    a plane: planes 0, 2, 1, 3.
     """
     lines = [
         ".reg .b32 lane, t, u;",
@@ -118,7 +59,10 @@ _ROOM = tl.constexpr(".shared .align 128 .b8 pairs[32768];\nmov.u32 $0, pairs;")
 @triton.jit
 @no_type_check
 def _spread(pairs):
-    """256 pairs of levels in shared memory, 32 copies side by side, one a bank."""
+    """256 pairs of levels in shared memory, 32 copies side by side, one a bank.
+
+    The name `pairs` holds from here to the end of the kernel, in all of its assembly.
+    """
     at = tl.inline_asm_elementwise(_ROOM, "=r", [], tl.int32, False, 1)
     byte, copies = tl.arange(0, 256)[:, None], 16 * tl.arange(0, 8)[None, :]
     pair = tl.broadcast_to(tl.load(pairs + byte), (256, 8))
@@ -133,14 +77,10 @@ def _spread(pairs):
     tl.debug_barrier()
 
 
-_BYTES = tl.constexpr(_bytes_text())
-_BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
-
-
 @triton.jit
 @no_type_check
 def _decode(words, levels, DTYPE: tl.constexpr):
-    """The levels of four planes: in 16 bits by shuffles, in float32 from the table."""
+    """The levels of four planes: in 16 bits two at a time, in float32 from memory."""
     if tl.float16 == DTYPE:
         return tl.inline_asm_elementwise(
             _PAIRS, _PAIRS_OPERANDS, [words], (tl.float16,) * 4, True, 2
@@ -160,7 +100,7 @@ def _decode(words, levels, DTYPE: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _double(code, nested, mean, dynamic):
+def double(code, nested, mean, dynamic):
     """d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
     return tl.load(dynamic + (code & 255)) * nested + mean
 
@@ -202,10 +142,10 @@ def _four_constants(
     if BITS == 8:
         d = _load_nested(nested, c, n, groups, P, NESTED, SEAMLESS)
         return (
-            _double(w0, d[0], mean, dynamic),
-            _double(w1, d[1], mean, dynamic),
-            _double(w2, d[2], mean, dynamic),
-            _double(w3, d[3], mean, dynamic),
+            double(w0, d[0], mean, dynamic),
+            double(w1, d[1], mean, dynamic),
+            double(w2, d[2], mean, dynamic),
+            double(w3, d[3], mean, dynamic),
         )
     else:
         return (
@@ -244,7 +184,7 @@ def naive(
         bits = constant_of(constants, plane, n, N, Q, BITS)
         if BITS == 8:
             block = n * groups + tl.minimum(plane // P, groups - 1)
-            c = _double(bits, tl.load(nested + block // NESTED), mu, dynamic)
+            c = double(bits, tl.load(nested + block // NESTED), mu, dynamic)
         else:
             c = bits.to(tl.float32, bitcast=True)
         there = activations(x + m * K, plane, i, groups, G, P, L, False)
@@ -295,49 +235,3 @@ def skinny(
         plane, there = 4 * (first + c)[:, :, None], i[:, None]
         total = add_planes(total, q, scale, x, plane, there, groups, G, P, L, SEAMLESS)
     store(y, tl.sum(total, 0), row, token, M, N)
-
-
-@triton.jit
-@no_type_check
-def dequantize(
-    packed,  # bytes, two codes each, the first one in the high nibble
-    constants, nested, mean, dynamic, levels,
-    w,
-    count, blocks,
-    HALF: tl.constexpr,  # bytes of a block
-    BYTES: tl.constexpr,  # and the power of two above
-    RUNS: tl.constexpr,  # blocks of a program
-    NESTED: tl.constexpr,
-    WHOLE: tl.constexpr,  # no block is short, and HALF = BYTES
-    SHUFFLE: tl.constexpr,
-    CHAINED: tl.constexpr,
-):  # fmt: skip
-    """w = c l_q, multiplied in float32 and rounded once, 16 bytes to a store."""
-    follow(CHAINED)
-    block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
-    known = tl.minimum(block, blocks - 1)
-    c = tl.load(constants + known)
-    if c.dtype == tl.uint8:
-        c2 = tl.load(nested + known // NESTED)
-        c = _double(c.to(tl.int32), c2, tl.load(mean), dynamic)
-    place = tl.arange(0, BYTES)[None, :]
-    at = block.to(tl.int64)[:, None] * HALF + place
-    here = (block < blocks)[:, None]
-    if not WHOLE:
-        here = here & (place < HALF) & (at < (count + 1) // 2)
-    codes = tl.load(packed + at, mask=here, other=0)
-    if SHUFFLE:
-        high, low = tl.inline_asm_elementwise(
-            _BYTES, _BYTES_OPERANDS, [codes], (tl.float32, tl.float32), True, 4
-        )
-    else:
-        high = tl.load(levels + (codes >> 4).to(tl.int32))
-        low = tl.load(levels + (codes & 15).to(tl.int32))
-    pair = tl.join(high * c[:, None], low * c[:, None])  # (RUNS, BYTES, 2)
-    pair = tl.reshape(pair.to(w.dtype.element_ty), (RUNS, 2 * BYTES))
-    place = tl.arange(0, 2 * BYTES)[None, :]
-    at = block.to(tl.int64)[:, None] * (2 * HALF) + place
-    here = (block < blocks)[:, None]
-    if not WHOLE:
-        here = here & (place < 2 * HALF) & (at < count)
-    tl.store(w + at, pair, mask=here)

@@ -1,4 +1,4 @@
-"""As much of a PTX interpreter as the kernels' own assembly needs: one warp, no memory.
+"""As much of a PTX interpreter as the kernels' own assembly needs: one warp.
 
 It reads what Triton would hand to ptxas, so that a machine without a GPU can tell
 whether the text computes what the reference does.
@@ -10,12 +10,26 @@ import ml_dtypes
 import numpy as np
 
 LANES = 32
+START = 1024  # where shared memory begins, as on Hopper
 HALVES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
 
 
-def run(text: str, inputs: list[np.ndarray], outputs: int) -> list[np.ndarray]:
-    """The outputs $0 … of a block; the inputs follow them, 32 lanes of uint32 each."""
+def run(
+    text: str,
+    inputs: list[np.ndarray],
+    outputs: int,
+    shared: dict[str, np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """The outputs $0 … of a block; the inputs follow them, 32 lanes of uint32 each.
+
+    `shared` names arrays of words in shared memory; two lanes may not want one bank.
+    """
     registers = {"%laneid": np.arange(LANES, dtype=np.uint32)}
+    memory = np.concatenate([np.zeros(START // 4, np.uint32), *(shared or {}).values()])
+    place = START
+    for name, words in (shared or {}).items():
+        registers[name] = np.full(LANES, place, np.uint32)
+        place += words.nbytes
     registers |= {f"${outputs + k}": value for k, value in enumerate(inputs)}
 
     def value(name):
@@ -27,7 +41,12 @@ def run(text: str, inputs: list[np.ndarray], outputs: int) -> list[np.ndarray]:
         words = statement.split(None, 1)
         if not words or words[0] == ".reg":
             continue
-        to, *sources = (name.strip() for name in words[1].split(","))
+        to, *sources = (name.strip(" []") for name in words[1].split(","))
+        if words[0] == "ld.shared.b32":
+            at = value(sources[0]) // 4
+            assert len(set(at % LANES)) == LANES, "two lanes wait for one bank"
+            registers[to] = memory[at]
+            continue
         registers[to] = _step(words[0], [value(name) for name in sources])
     return [registers[f"${k}"] for k in range(outputs)]
 
@@ -40,16 +59,31 @@ def _step(operation: str, s: list[np.ndarray]) -> np.ndarray:
         return s[0] & s[1]
     if operation == "shr.u32":
         return s[0] >> s[1]
+    if operation == "shl.b32":
+        return s[0] << s[1]
+    if operation == "add.u32":
+        return s[0] + s[1]
+    if operation == "mad.lo.u32":
+        return s[0] * s[1] + s[2]
     if operation == "setp.ne.b32":
         return s[0] != s[1]
     if operation == "selp.b32":
         return np.where(s[2], s[0], s[1])
-    if operation == "lop3.b32":
-        assert s[3][0] == 0xEA, "0xEA is (a & b) | c"
-        return s[0] & s[1] | s[2]
-    if operation == "prmt.b32":
-        assert s[2][0] == 0x5410, "0x5410 is b's lower half above a's"
-        return s[0] & 0xFFFF | s[1] << 16
+    if operation == "lop3.b32":  # bit i of the table is the result for bits abc = i
+        cases = [
+            np.bitwise_and.reduce(
+                [x if i >> 2 - k & 1 else ~x for k, x in enumerate(s[:3])]
+            )
+            for i in range(8)
+            if s[3][0] >> i & 1
+        ]
+        return np.bitwise_or.reduce(cases)
+    if operation == "prmt.b32":  # nibbles of the selector name bytes of b and a
+        both = s[1].astype(np.uint64) << 32 | s[0]
+        picks = [int(s[2][0]) >> 4 * k & 15 for k in range(4)]
+        assert max(picks) < 8, "no copies of signs"
+        out = sum((both >> 8 * pick & 255) << 8 * k for k, pick in enumerate(picks))
+        return out.astype(np.uint32)
     if operation == "shfl.sync.idx.b32":
         clamp, segment = s[2][0] & 31, s[2][0] >> 8 & 31
         lane = np.arange(LANES)

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from lib.kernels.int4_triton import _unpack_two
-from lib.kernels.nf4_triton import _bytes_text, _words_text
+from lib.kernels.nf4 import pairs
+from lib.kernels.nf4_dequantize_triton import _bytes_text
+from lib.kernels.nf4_triton import _pairs_text
 from lib.quant.normal_float import normal_float_levels
 
 spec = importlib.util.spec_from_file_location("ptx", Path(__file__).with_name("ptx.py"))
@@ -38,10 +40,11 @@ def test_four_masks_and_subtractions_are_four_planes_of_q_minus_z(kind):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_shuffles_look_up_the_levels_of_words(dtype):
+def test_a_load_finds_the_levels_of_two_codes_and_no_lane_waits(dtype):
     w = words(1)
     levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
-    for plane, out in enumerate(ptx.run(_words_text(dtype), [w], 4)):
+    table = pairs(torch.device("cpu"), dtype).numpy().view(np.uint32).repeat(32)
+    for plane, out in enumerate(ptx.run(_pairs_text(), [w], 4, {"pairs": table})):
         q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
