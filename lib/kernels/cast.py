@@ -26,7 +26,6 @@ from lib.formats.floating import (
     FloatFormat,
     power_of_two_below,
     round_to,
-    working_dtype,
 )
 from lib.formats.microscaling import BlockFormat, round_to_blocks
 from lib.kernels.cast_triton import largest as _largest
@@ -82,11 +81,14 @@ def cast_reference(
     """`round_to`: nearest, or up where the coin is below what x covers of the gap."""
     if coin is None:
         return round_to(x, fmt, overflow=overflow)
-    a = x.to(working_dtype(x.dtype, fmt))
-    binade = power_of_two_below(a, fmt)
-    k = (a / binade).abs() * 2.0**fmt.fraction_bits
+    a = x.to(torch.float32 if fits_float32(fmt) else torch.float64)
+    least = fmt.smallest_normal
+    base = torch.where(a.abs() < least, least, 0.0).to(a.dtype)
+    from_base = a.abs() + base
+    binade = power_of_two_below(from_base, fmt)
+    k = from_base / binade * 2.0**fmt.fraction_bits
     k = k.floor() + (coin.view(x.shape) < k - k.floor())
-    y = k * 2.0**-fmt.fraction_bits * binade
+    y = k * 2.0**-fmt.fraction_bits * binade - base
     beyond = torch.tensor(fmt.beyond(overflow), dtype=a.dtype, device=a.device)
     return torch.where(y > fmt.max, beyond, y).copysign(a).to(x.dtype)
 

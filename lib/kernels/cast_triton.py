@@ -11,7 +11,7 @@ Quotients x / (s t) decide ties too, so they are rounded exactly: to half gaps f
 h, and then by the sign of x - h s t. With t cut into halves of 12 bits, both products
 are exact, and so is that sign.
 
-A number's code is in the same sum: its bits less those of C are k = round(|x| / gap).
+A number's code is in the same sum, whose last bits are k = round(|x| / gap).
 
 Read in order: `nearest`, `stochastic`, `codes`, `microscaled`; `largest`, `scaled`.
 """
@@ -19,6 +19,7 @@ Read in order: `nearest`, `stochastic`, `codes`, `microscaled`; `largest`, `scal
 from lib.kernels.compiler import no_type_check, tl, triton
 
 FORMAT = ("least", "most", "drop", "top", "beyond")
+CODED = ("least", "step", "lift", "by", "first", "cap", "limit", "quiet")
 SCALED = ("element", "element_drop", "scale", "scale_drop", "emax", "blocks")
 
 _SIGN = tl.constexpr(-1 << 31)
@@ -111,6 +112,28 @@ def nearest(
     tl.store(y + at, a.to(tl.float32).to(y.dtype.element_ty), mask=here)
 
 
+@triton.jit
+@no_type_check
+def _tossed(a, word, least, drop, WIDE: tl.constexpr):
+    """a ≥ 0 cut at the format's last bit, once a coin is added below it.
+
+    A number below 2^E_min is cut in the sum with it, where gaps are its own.
+    """
+    if WIDE:
+        below = drop >> 52
+        coin = word.to(tl.uint32, bitcast=True).to(tl.int64) >> 8
+        coin = (coin << 39) >> (63 - below)
+        rest = (tl.full((), 1, tl.int64) << below) - 1
+    else:
+        below = drop >> 23
+        coin = word.to(tl.uint32, bitcast=True) >> (32 - below)
+        coin = coin.to(tl.int32, bitcast=True)
+        rest = (1 << below) - 1
+    base = tl.where(a < _value(least), _value(least), 0.0)
+    bits = (a + base).to(coin.dtype, bitcast=True)
+    return _value((bits + (rest - coin)) & ~rest) - base
+
+
 @triton.jit(do_not_specialize=(*FORMAT, "seed"))
 @no_type_check
 def stochastic(
@@ -121,51 +144,80 @@ def stochastic(
 ):  # fmt: skip
     """Up with the probability of the covered part of the gap, else down.
 
-    One call of Philox gives four words, so a program does four runs of values.
+    One call of Philox gives four words, so a program does four runs of values, all
+    read before any is written.
     """
     i = tl.arange(0, QUARTER)
-    words = tl.randint4x(seed, tl.program_id(0) * QUARTER + i, ROUNDS)
     at = tl.program_id(0).to(tl.int64) * (4 * QUARTER) + i
+    read = ()
     for j in tl.static_range(4):
-        here = at < count
-        v = tl.load(x + at, mask=here, other=0)
-        sign, a, c = _wide(v, least, most, drop, WIDE)
-        below = _snap(a, c)
-        gap = c * (2.0**-52 if WIDE else 2.0**-23)
-        below = tl.where(below > a, below - gap, below)
-        coin = (words[j].to(tl.uint32, bitcast=True) >> 8).to(c.dtype)
-        share = coin * (c * (2.0**-76 if WIDE else 2.0**-47))  # gap 2^-24 coin
-        a = tl.where(share < a - below, below + gap, below)
-        a = _signed(_capped(a, top, beyond, WIDE), sign)
-        tl.store(y + at, a.to(tl.float32).to(y.dtype.element_ty), mask=here)
-        at += QUARTER
+        here = at + j * QUARTER
+        read += (tl.load(x + here, mask=here < count, other=0),)
+    words = tl.randint4x(seed, tl.program_id(0) * QUARTER + i, ROUNDS)
+    for j in tl.static_range(4):
+        sign, a, _ = _wide(read[j], least, most, drop, WIDE)
+        tossed = _tossed(a, words[j], least, drop, WIDE)
+        tossed = tl.where(a == a, _capped(tossed, top, beyond, WIDE), a)
+        tossed = _signed(tossed, sign).to(tl.float32)
+        here = at + j * QUARTER
+        tl.store(y + here, tossed.to(y.dtype.element_ty), mask=here < count)
 
 
-@triton.jit(do_not_specialize=(*FORMAT, "signed", "quiet", "minus"))
+@triton.jit
+@no_type_check
+def _code(v, numbers, BITS: tl.constexpr, AT: tl.constexpr):
+    """2^AT times the code of v, AT at least 24, and nothing else in the word.
+
+    |v| + C modulo 2^9 is k, for C ends in zeros. Products and not shifts, because
+    compares and masks keep their own unit busy.
+    """
+    least, step, lift, by, first, cap, limit, quiet = numbers
+    MORE: tl.constexpr = 2 ** (AT - 24)
+    a = tl.abs(v)
+    low = tl.minimum(a, cap)
+    c = tl.maximum(_bits(low) & _EXPONENT, least)  # of 2^E
+    code = _bits(low + _value(c) * step) * (lift * MORE)
+    code += c * (by * MORE) - first * MORE
+    if AT + BITS == 32:
+        code |= _bits(v) & _SIGN
+    else:
+        code |= (_bits(v) >> (32 - AT - BITS)) & (1 << (AT + BITS - 1))
+    return tl.where(a <= limit, code, quiet * MORE)
+
+
+@triton.jit(do_not_specialize=CODED)
 @no_type_check
 def codes(
-    x, y, count, least, most, drop,
-    beyond,  # the code of numbers above the largest, whose own may be the one before
-    signed,  # the last code that has a sign
-    quiet, minus,  # NaN's code, and the sign's bit
-    PAIRS: tl.constexpr,  # two codes a byte, the first one in the lower half
+    x, y, count,
+    least,  # bits of 2^E_min
+    step,  # 2^(23 - m) = C / 2^E
+    lift,  # 2^24: codes are made in a word's upper byte
+    by, first,  # 2^(m + 1) of an exponent's bits, and of those of E_min
+    cap,  # what numbers above it have the code of
+    limit,  # what is not up to it has NaN's
+    quiet,  # that code
+    BITS: tl.constexpr,  # up to 4, two codes a byte, the first one in the lower half
     BLOCK: tl.constexpr,
+    PARTS: tl.constexpr,  # blocks of a program, all read before any is written
 ):  # fmt: skip
     """Every value's code to nearest: (E - E_min) 2^m + k, and the sign."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    v = tl.load(x + at, mask=at < count, other=0)
-    sign, a, c = _wide(v, least, most, drop, False)
-    k = _bits(a + c) - _bits(c)
-    code = ((_bits(c) - drop - least) >> (drop >> 23)) + k
-    code = tl.minimum(code, beyond)
-    code |= tl.where((sign < 0) & (code <= signed), minus, 0)
-    code = tl.where(a != a, quiet, code).to(tl.uint8)
-    if PAIRS:
-        low, high = tl.split(tl.reshape(code, (BLOCK // 2, 2)))
-        at = tl.program_id(0).to(tl.int64) * (BLOCK // 2) + tl.arange(0, BLOCK // 2)
-        tl.store(y + at, low | (high << 4), mask=at < count // 2)
-    else:
-        tl.store(y + at, code, mask=at < count)
+    numbers = (least, step, lift, by, first, cap, limit, quiet)
+    BYTES: tl.constexpr = BLOCK if BITS > 4 else BLOCK // 2
+    start = tl.program_id(0).to(tl.int64) * PARTS
+    read = ()
+    for part in tl.static_range(PARTS):
+        at = (start + part) * BLOCK + tl.arange(0, BLOCK)
+        read += (tl.load(x + at, mask=at < count, other=0).to(tl.float32),)
+    for part in tl.static_range(PARTS):
+        if BITS > 4:
+            code = _code(read[part], numbers, BITS, 24)
+        else:
+            low, high = tl.split(tl.reshape(read[part], (BYTES, 2)))
+            code = _code(low, numbers, BITS, 24)
+            code += _code(high, numbers, BITS, 28)
+        code = (code.to(tl.uint32, bitcast=True) >> 24).to(tl.uint8)
+        at = (start + part) * BYTES + tl.arange(0, BYTES)
+        tl.store(y + at, code, mask=at < count * BYTES // BLOCK)
 
 
 @triton.jit

@@ -43,6 +43,9 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "indices": "*u8",
     "peak": "*i32",
     "seed": "i64",
+    "step": "fp32",
+    "cap": "fp32",
+    "limit": "fp32",
     "element_top": "fp32",
     "scale_top": "fp32",
     "scale_low": "fp32",
@@ -260,8 +263,9 @@ def _casts() -> Iterator[Compiled]:
         blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
         kernel = cast_triton.scaled
         yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
-        for pairs, name in ((False, "bytes"), (True, "pairs")):
-            flat, pack = {"PAIRS": pairs, "BLOCK": 4096}, pointers | {"y": "*u8"}
+        for bits, name in ((8, "bytes"), (4, "pairs")):
+            flat = {"BITS": bits, "BLOCK": 2048, "PARTS": 4}
+            pack = pointers | {"y": "*u8"}
             kernel = cast_triton.codes
             yield compile_kernel(f"cast_{name}_{dtype}", kernel, pack, 8, **flat)
         flat = {"BLOCK": 16384}
