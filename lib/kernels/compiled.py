@@ -42,6 +42,7 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "norm": "*fp32",
     "indices": "*u8",
     "peak": "*i32",
+    "tail": "fp32",
     "seed": "i64",
     "step": "fp32",
     "cap": "fp32",

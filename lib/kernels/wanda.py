@@ -12,6 +12,8 @@ Read in order: `prune_n_of_m`, `prune_per_row`; `launch_n_of_m`, `launch_per_row
 kernels in wanda_triton.py. Source: Sun et al. 2023, arXiv:2306.11695.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
@@ -89,7 +91,8 @@ def launch_per_row(
     block = min(CHUNK, block) if streamed else block
     warps = max(1, block * w.element_size() // (32 * THREAD))
     options = {"num_warps": warps, "maxnreg": REGISTERS}
-    kernel[(rows,)](w, norm, out, cols, k, BLOCK=block, **options)
+    tail = math.log(cols / max(k, 1))
+    kernel[(rows,)](w, norm, out, cols, k, tail, BLOCK=block, **options)
     return out.view(torch.bool) if mask else out.to(dtype)
 
 
