@@ -110,15 +110,75 @@ def _apart(x, LOG: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _exchanged(key, FLIP: tl.constexpr, LOG: tl.constexpr):
-    """Columns i and i ^ FLIP in order, the larger key first."""
+def _exchanged(key, P: tl.constexpr, K: tl.constexpr, LOG: tl.constexpr):
+    """A step of Batcher's network: columns K apart in order, the larger key first."""
     after = ()
     for i in tl.static_range(2**LOG):
-        if i < i ^ FLIP:
-            after += (tl.maximum(key[i], key[i ^ FLIP]),)
+        if (
+            (i >= K % P)
+            & ((i - K % P) % (2 * K) < K)
+            & (i // (2 * P) == (i + K) // (2 * P))
+        ):
+            after += (tl.maximum(key[i], key[i + K]),)
+        elif (
+            (i >= K + K % P)
+            & ((i - K % P) % (2 * K) >= K)
+            & (i // (2 * P) == (i - K) // (2 * P))
+        ):
+            after += (tl.minimum(key[i - K], key[i]),)
         else:
-            after += (tl.minimum(key[i], key[i ^ FLIP]),)
+            after += (key[i],)
     return after
+
+
+@triton.jit
+@no_type_check
+def _sorted(key, LOG: tl.constexpr):
+    """M = 2^LOG columns from the largest key to the smallest, by 19 exchanges of 8."""
+    for p in tl.static_range(LOG):
+        for k in tl.static_range(p + 1):
+            key = _exchanged(key, 2**p, 2 ** (p - k), LOG)
+    return key
+
+
+@triton.jit
+@no_type_check
+def _nth(a, b, N: tl.constexpr, SIZE: tl.constexpr):
+    """The N-th of two sorted lists: max over i + j = N of min(a_i, b_j)."""
+    least = a[0] & 0
+    for i in tl.static_range(N + 1):
+        if i <= SIZE and N - i <= SIZE:
+            if i == 0:
+                last = b[N - 1]
+            elif i == N:
+                last = a[N - 1]
+            else:
+                last = tl.minimum(a[i - 1], b[N - i - 1])
+            least = tl.maximum(least, last)
+    return least
+
+
+@triton.jit
+@no_type_check
+def _cut(key, least, left, LOG: tl.constexpr):
+    """Which of M = 2^LOG columns are above `least`, or among `left` equals."""
+    keep = ()
+    for j in tl.static_range(2**LOG):
+        equal = key[j] == least
+        keep += ((key[j] > least) | (equal & (left > 0)),)
+        left -= equal.to(tl.int32)
+    return keep
+
+
+@triton.jit
+@no_type_check
+def _counts(key, least, LOG: tl.constexpr):
+    """How many of M = 2^LOG columns are above `least`, and 256 times the equals."""
+    counts = tl.zeros(least.shape, tl.int32)
+    for j in tl.static_range(2**LOG):
+        counts += (key[j] > least).to(tl.int32)
+        counts += tl.where(key[j] == least, 256, 0)
+    return counts
 
 
 @triton.jit
@@ -126,24 +186,36 @@ def _exchanged(key, FLIP: tl.constexpr, LOG: tl.constexpr):
 def _kept(key, N: tl.constexpr, LOG: tl.constexpr):
     """The mask of each of M = 2^LOG columns: above the N-th key, or first equal to it.
 
-    Batcher's network sorts by minima and maxima alone: sorted blocks of 2, 4, … columns
-    meet head to tail, and what is not needed for the N-th key is never computed.
+    What is not needed for the N-th key is never computed.
     """
-    order = key
-    for block in tl.static_range(LOG):
-        order = _exchanged(order, 2 ** (block + 1) - 1, LOG)
-        for step in tl.static_range(block):
-            order = _exchanged(order, 2 ** (block - 1 - step), LOG)
+    order = _sorted(key, LOG)
     least = order[N - 1]
     left = tl.full(least.shape, N, tl.int32)  # places for equals
     for j in tl.static_range(N - 1):
         left -= (order[j] > least).to(tl.int32)
-    keep = ()
-    for j in tl.static_range(2**LOG):
-        equal = key[j] == least
-        keep += ((key[j] > least) | (equal & (left > 0)),)
-        left -= equal.to(tl.int32)
-    return keep
+    return _cut(key, least, left, LOG)
+
+
+@triton.jit
+@no_type_check
+def _kept_by_two(key, N: tl.constexpr, LOG: tl.constexpr):
+    """The same where two threads hold a run, each M = 2^LOG of its columns.
+
+    Each sorts its own, and is shown the other's list and then the other's counts.
+    """
+    rows: tl.constexpr = key[0].shape[0]
+    runs: tl.constexpr = key[0].shape[1] // 2
+    order, own, other = _sorted(key, LOG), (), ()
+    for i in tl.static_range(2**LOG):
+        pair = tl.reshape(order[i], (rows, runs, 2))
+        own += (pair,)
+        other += (tl.flip(pair, 2),)
+    least = tl.reshape(_nth(own, other, N, 2**LOG), key[0].shape)
+    counts = tl.reshape(_counts(key, least, LOG), (rows, runs, 2))
+    others = tl.flip(counts, 2)
+    left = N - (counts + others & 255)
+    left -= tl.where(tl.arange(0, 2)[None, None, :] == 1, others >> 8, 0)
+    return _cut(key, least, tl.reshape(left, key[0].shape), LOG)
 
 
 @triton.jit
@@ -167,9 +239,12 @@ def n_of_m(
     ROWS: tl.constexpr,
     COLS: tl.constexpr,
 ):  # fmt: skip
-    """W is read once: a thread holds whole runs, and compares registers."""
+    """W is read once: one thread or two hold a run, and compare registers."""
     there, key, _, at, here = _tile(w, norm, rows, cols, ROWS, COLS)
-    keep = _spread(_kept(_apart(key, LOG), N, LOG), LOG)
+    if LOG < 4:
+        keep = _spread(_kept(_apart(key, LOG), N, LOG), LOG)
+    else:
+        keep = _spread(_kept_by_two(_apart(key, LOG - 1), N, LOG - 1), LOG - 1)
     _put(out, at, here, keep, there)
 
 
