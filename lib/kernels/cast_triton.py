@@ -20,7 +20,7 @@ from lib.kernels.compiler import no_type_check, tl, triton
 
 FORMAT = ("least", "most", "drop", "top", "beyond")
 CODED = ("least", "step", "lift", "by", "first", "cap", "limit", "quiet")
-SCALED = ("element", "element_drop", "scale", "scale_drop", "emax", "blocks")
+SCALED = ("element", "element_step", "scale", "scale_step", "emax", "blocks")
 
 _SIGN = tl.constexpr(-1 << 31)
 _MAGNITUDE = tl.constexpr((1 << 31) - 1)
@@ -29,7 +29,6 @@ _SIGN64 = tl.constexpr(-1 << 63)
 _MAGNITUDE64 = tl.constexpr((1 << 63) - 1)
 _EXPONENT64 = tl.constexpr(0x7FF << 52)
 _DENORMAL = tl.constexpr(1 << 22)  # the bits of 2^-127
-_HALF_GAP = tl.constexpr(1 << 23)  # what halves C
 _UPPER = tl.constexpr(-1 << 12)  # leaves 12 bits of a float32's 24
 
 
@@ -222,9 +221,11 @@ def codes(
 
 @triton.jit
 @no_type_check
-def _runs(blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
+def _runs(
+    program, blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr
+):
     """Where a program's blocks lie, and which of these places exist."""
-    block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
+    block = program * RUNS + tl.arange(0, RUNS)
     place = tl.arange(0, WIDTH)[None, :]
     here = (block < blocks)[:, None]
     if WIDTH != SIZE:
@@ -234,9 +235,9 @@ def _runs(blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _offset(v, least, drop):
-    """The bits of C for v ≥ 0 that no overflow threatens."""
-    return tl.maximum(_bits(v) & _EXPONENT, least) + drop
+def _offset(v, least, step):
+    """C = 2^E step for v ≥ 0 that no overflow threatens."""
+    return _value(tl.maximum(_bits(v) & _EXPONENT, least)) * step
 
 
 @triton.jit
@@ -250,20 +251,20 @@ def _power(code):
 @no_type_check
 def microscaled(
     x, y, blocks,
-    element, element_drop, element_top,  # `least`, `drop` and the largest element
+    element, element_step, element_top,  # `least`, 2^(23 - m), the largest element
     emax,
     SIZE: tl.constexpr,  # values of a block
     WIDTH: tl.constexpr,  # and the power of two above
     RUNS: tl.constexpr,  # blocks of a program
 ):  # fmt: skip
     """A power of two a block: s = 2^(⌊log2 max|x|⌋ - E_max), from 2^-127 to 2^127."""
-    at, here = _runs(blocks, SIZE, WIDTH, RUNS)
+    at, here = _runs(tl.program_id(0), blocks, SIZE, WIDTH, RUNS)
     bits = _bits(tl.load(x + at, mask=here, other=0))
     largest = tl.max(bits & _MAGNITUDE, 1)
     code = tl.maximum((largest >> 23) - emax, 0)
     s = tl.where(largest < _EXPONENT, _power(code), float("nan"))
     a = _value(bits & _MAGNITUDE) * _power(254 - code)[:, None]
-    a = _snap(a, _value(_offset(a, element, element_drop)))
+    a = _snap(a, _offset(a, element, element_step))
     a = _signed(tl.minimum(a, element_top) * s[:, None], bits & _SIGN)
     tl.store(y + at, a.to(y.dtype.element_ty), mask=here)
 
@@ -279,15 +280,18 @@ def largest(x, peak, count, BLOCK: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _quotient(a, s, upper, lower, least, drop):
-    """a / (s t) to the nearest number of a format, exactly; t = upper + lower."""
+def _quotient(a, s, upper, lower, least, step):
+    """a / (s t) to the nearest number of a format, exactly; t = upper + lower.
+
+    h has at most 11 bits, so what its last bits gain moves a tie and nothing else.
+    """
     upper, lower = s * upper, s * lower
     q = a * (1.0 / (upper + lower))  # off by less than half a half gap
-    c = _offset(q, least, drop)
-    h = _snap(q, _value(c - _HALF_GAP))
-    rest = _bits((a - h * upper) - h * lower)
-    h = _value(_bits(h) + tl.minimum(tl.maximum(rest, -1), 1))
-    return _snap(h, _value(c))
+    c = _offset(q, least, step)
+    h = _snap(q, c * 0.5)
+    rest = (a - h * upper) - h * lower
+    h = _value(_bits(h) + (_bits(rest) >> 18))
+    return _snap(h, c)
 
 
 @triton.jit(do_not_specialize=SCALED)
@@ -296,16 +300,20 @@ def scaled(
     x, y,
     peak,  # the bits of max|all x|
     blocks,
-    element, element_drop, element_top,
-    scale, scale_drop, scale_top,
+    element, element_step, element_top,
+    scale, scale_step, scale_top,
     scale_low,  # the least scale
     SIZE: tl.constexpr,
     WIDTH: tl.constexpr,
     RUNS: tl.constexpr,
 ):  # fmt: skip
-    """A small float a block, and t = max|all x| / (max element · max scale) for all."""
-    at, here = _runs(blocks, SIZE, WIDTH, RUNS)
-    bits = _bits(tl.load(x + at, mask=here, other=0))
+    """A small float a block, and t = max|all x| / (max element · max scale) for all.
+
+    From the end to the start: what `largest` read last may still be in the cache.
+    """
+    program = tl.num_programs(0) - 1 - tl.program_id(0)
+    at, here = _runs(program, blocks, SIZE, WIDTH, RUNS)
+    v = tl.load(x + at, mask=here, other=0).to(tl.float32)
     most = tl.load(peak)
     t = tl.div_rn(_value(most), element_top * scale_top)
     t = tl.where(t == 0, 1.0, t)
@@ -313,10 +321,10 @@ def scaled(
     far = tl.where(t > 2.0**40, 2.0**-40, far)  # and from where reciprocals do
     upper = _value(_bits(t * far) & _UPPER)
     lower = t * far - upper
-    a = _value(bits & _MAGNITUDE) * far
-    s = _quotient(tl.max(a, 1), element_top, upper, lower, scale, scale_drop)
+    a = tl.abs(v) * far
+    s = _quotient(tl.max(a, 1), element_top, upper, lower, scale, scale_step)
     s = tl.minimum(tl.maximum(s, scale_low), scale_top)
-    c = _quotient(a, s[:, None], upper, lower, element, element_drop)
+    c = _quotient(a, s[:, None], upper, lower, element, element_step)
     t = tl.where(most < _EXPONENT, t, float("nan"))
-    a = _signed(tl.minimum(c, element_top) * s[:, None] * t, bits & _SIGN)
+    a = _signed(tl.minimum(c, element_top) * s[:, None] * t, _bits(v) & _SIGN)
     tl.store(y + at, a.to(y.dtype.element_ty), mask=here)

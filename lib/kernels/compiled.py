@@ -47,7 +47,9 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "step": "fp32",
     "cap": "fp32",
     "limit": "fp32",
+    "element_step": "fp32",
     "element_top": "fp32",
+    "scale_step": "fp32",
     "scale_top": "fp32",
     "scale_low": "fp32",
 }
@@ -263,7 +265,7 @@ def _casts() -> Iterator[Compiled]:
         yield compile_kernel(f"cast_mx_{dtype}", kernel, pointers, 8, **blocks)
         blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
         kernel = cast_triton.scaled
-        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
+        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 4, **blocks)
         for bits, name in ((8, "bytes"), (4, "pairs")):
             flat = {"BITS": bits, "BLOCK": 2048, "PARTS": 4}
             pack = pointers | {"y": "*u8"}
