@@ -10,7 +10,7 @@ mask or shift count double: an H100 has half as many units for them, 19 a value 
 time of 4 bytes. The ten kernels of `round_to` move 84 bytes.
 
 To nearest, bit for bit `lib.formats`: ties to even, subnormals, -0, infinity and NaN.
-Stochastic: `round_to` with the coins of philox.py, the same on every device, where below
+Stochastic: `round_to` with the coins of philox.py, the same on every device; but below
 2^E_min the covered part of a gap is first rounded to 23 - m bits (52 - m in float64).
 A block with an infinity or a NaN is NaN, as OCP has it; so is all of NVFP4's.
 

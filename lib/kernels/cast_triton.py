@@ -11,15 +11,12 @@ Quotients x / (s t) decide ties too, so they are rounded exactly: to half gaps f
 h, and then by the sign of x - h s t. With t cut into halves of 12 bits, both products
 are exact, and so is that sign.
 
-A number's code is in the same sum, whose last bits are k = round(|x| / gap).
-
-Read in order: `nearest`, `stochastic`, `codes`, `microscaled`; `largest`, `scaled`.
+Read in order: `nearest`, `stochastic`, `microscaled`; `largest`, `scaled`.
 """
 
 from lib.kernels.compiler import no_type_check, tl, triton
 
 FORMAT = ("least", "most", "drop", "top", "beyond")
-CODED = ("least", "step", "lift", "by", "first", "cap", "limit", "quiet")
 SCALED = ("element", "element_step", "scale", "scale_step", "emax", "blocks")
 
 _SIGN = tl.constexpr(-1 << 31)
@@ -164,66 +161,7 @@ def stochastic(
 
 @triton.jit
 @no_type_check
-def _code(v, numbers, BITS: tl.constexpr, AT: tl.constexpr):
-    """2^AT times the code of v, AT at least 24, and nothing else in the word.
-
-    |v| + C modulo 2^9 is k, for C ends in zeros. Products and not shifts, because
-    compares and masks keep their own unit busy.
-    """
-    least, step, lift, by, first, cap, limit, quiet = numbers
-    MORE: tl.constexpr = 2 ** (AT - 24)
-    a = tl.abs(v)
-    low = tl.minimum(a, cap)
-    c = tl.maximum(_bits(low) & _EXPONENT, least)  # of 2^E
-    code = _bits(low + _value(c) * step) * (lift * MORE)
-    code += c * (by * MORE) - first * MORE
-    if AT + BITS == 32:
-        code |= _bits(v) & _SIGN
-    else:
-        code |= (_bits(v) >> (32 - AT - BITS)) & (1 << (AT + BITS - 1))
-    return tl.where(a <= limit, code, quiet * MORE)
-
-
-@triton.jit(do_not_specialize=CODED)
-@no_type_check
-def codes(
-    x, y, count,
-    least,  # bits of 2^E_min
-    step,  # 2^(23 - m) = C / 2^E
-    lift,  # 2^24: codes are made in a word's upper byte
-    by, first,  # 2^(m + 1) of an exponent's bits, and of those of E_min
-    cap,  # what numbers above it have the code of
-    limit,  # what is not up to it has NaN's
-    quiet,  # that code
-    BITS: tl.constexpr,  # up to 4, two codes a byte, the first one in the lower half
-    BLOCK: tl.constexpr,
-    PARTS: tl.constexpr,  # blocks of a program, all read before any is written
-):  # fmt: skip
-    """Every value's code to nearest: (E - E_min) 2^m + k, and the sign."""
-    numbers = (least, step, lift, by, first, cap, limit, quiet)
-    BYTES: tl.constexpr = BLOCK if BITS > 4 else BLOCK // 2
-    start = tl.program_id(0).to(tl.int64) * PARTS
-    read = ()
-    for part in tl.static_range(PARTS):
-        at = (start + part) * BLOCK + tl.arange(0, BLOCK)
-        read += (tl.load(x + at, mask=at < count, other=0).to(tl.float32),)
-    for part in tl.static_range(PARTS):
-        if BITS > 4:
-            code = _code(read[part], numbers, BITS, 24)
-        else:
-            low, high = tl.split(tl.reshape(read[part], (BYTES, 2)))
-            code = _code(low, numbers, BITS, 24)
-            code += _code(high, numbers, BITS, 28)
-        code = (code.to(tl.uint32, bitcast=True) >> 24).to(tl.uint8)
-        at = (start + part) * BYTES + tl.arange(0, BYTES)
-        tl.store(y + at, code, mask=at < count * BYTES // BLOCK)
-
-
-@triton.jit
-@no_type_check
-def _runs(
-    program, blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr
-):
+def _runs(program, blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
     """Where a program's blocks lie, and which of these places exist."""
     block = program * RUNS + tl.arange(0, RUNS)
     place = tl.arange(0, WIDTH)[None, :]

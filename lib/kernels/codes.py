@@ -7,11 +7,12 @@ bit those of `lib.formats.encode`. NaN has no sign, also where it came from an o
 and becomes the largest number where a format has none, as the hardware's conversions
 have it. The order in a byte is that of torch's float4_e2m1fn_x2.
 
-Read in order: `codes_reference`, `launch` (its kernel is in cast_triton.py),
+Read in order: `codes_reference`, `numbers`, `launch` (its kernel: codes_triton.py),
 `cast_codes`.
 """
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from lib.formats.floating import FloatFormat, encode
 from lib.kernels.cast import fields, fits_float32, format_of, numbers_of
-from lib.kernels.cast_triton import codes as _codes
+from lib.kernels.codes_triton import codes as _codes
 from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 
@@ -48,6 +49,7 @@ def quiet_code(fmt: FloatFormat) -> int:
     return {"ieee": beyond + half, "nan": beyond, "none": fmt.max_code}[fmt.specials]
 
 
+@cache
 def numbers(fmt: FloatFormat, overflow: str) -> tuple[int | float, ...]:
     """The format as the kernel takes it, from `least` to `quiet`."""
     m, top = fmt.fraction_bits, fmt.max

@@ -9,7 +9,8 @@ is kept; NaN counts as more than infinity, so that it is kept and shows; what is
 becomes +0. The norm's sign is ignored.
 
 Read in order: `prune_n_of_m`, `prune_per_row`; `launch_n_of_m`, `launch_per_row`; the
-kernels in wanda_triton.py. Source: Sun et al. 2023, arXiv:2306.11695.
+kernels in wanda_triton.py and wanda_row_triton.py.
+Source: Sun et al. 2023, arXiv:2306.11695.
 """
 
 import math
@@ -21,11 +22,11 @@ from torch import Tensor
 from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.tiles import power_above
-from lib.kernels.wanda_triton import REGISTERS
-from lib.kernels.wanda_triton import held_row as _held
+from lib.kernels.wanda_row_triton import REGISTERS
+from lib.kernels.wanda_row_triton import held_row as _held
+from lib.kernels.wanda_row_triton import streamed_row as _streamed
 from lib.kernels.wanda_triton import n_of_m as _n_of_m
 from lib.kernels.wanda_triton import naive_n_of_m as _naive
-from lib.kernels.wanda_triton import streamed_row as _streamed
 from lib.prune.wanda import (
     check_n_of_m,
     kept_count,
