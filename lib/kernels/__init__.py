@@ -6,9 +6,9 @@ kernel); its kernels, from naive to fast, in the file beside it. Taught in noteb
 
 Read in order: `planes` (how codes lie in memory), `int4` and `int4_triton`, `nf4` and
 `nf4_triton`, `nf4_dequantize`; `int8` and `int8_triton`; `wanda` and `two_of_four` with
-`wanda_triton`; `gptq` and `gptq_triton`; `cast` and `cast_triton`, `philox` (coins),
-`codes`; `linear` (a layer); `tiles` (which tile for which size); `compiled` (what the
-compiler made of them).
+`wanda_triton` and `wanda_row_triton`; `gptq` and `gptq_triton`; `cast` and
+`cast_triton`, `philox` (coins), `codes` and `codes_triton`; `linear` (a layer); `tiles`
+(which tile for which size); `compiled` (what the compiler made of them).
 """
 
 from lib.kernels.cast import fake_blocks, fake_cast

@@ -11,15 +11,13 @@ Quotients x / (s t) decide ties too, so they are rounded exactly: to half gaps f
 h, and then by the sign of x - h s t. With t cut into halves of 12 bits, both products
 are exact, and so is that sign.
 
-A number's code is in the same sum: its bits less those of C are k = round(|x| / gap).
-
-Read in order: `nearest`, `stochastic`, `codes`, `microscaled`; `largest`, `scaled`.
+Read in order: `nearest`, `stochastic`, `microscaled`; `largest`, `scaled`.
 """
 
 from lib.kernels.compiler import no_type_check, tl, triton
 
 FORMAT = ("least", "most", "drop", "top", "beyond")
-SCALED = ("element", "element_drop", "scale", "scale_drop", "emax", "blocks")
+SCALED = ("element", "element_step", "scale", "scale_step", "emax", "blocks")
 
 _SIGN = tl.constexpr(-1 << 31)
 _MAGNITUDE = tl.constexpr((1 << 31) - 1)
@@ -28,7 +26,6 @@ _SIGN64 = tl.constexpr(-1 << 63)
 _MAGNITUDE64 = tl.constexpr((1 << 63) - 1)
 _EXPONENT64 = tl.constexpr(0x7FF << 52)
 _DENORMAL = tl.constexpr(1 << 22)  # the bits of 2^-127
-_HALF_GAP = tl.constexpr(1 << 23)  # what halves C
 _UPPER = tl.constexpr(-1 << 12)  # leaves 12 bits of a float32's 24
 
 
@@ -111,6 +108,28 @@ def nearest(
     tl.store(y + at, a.to(tl.float32).to(y.dtype.element_ty), mask=here)
 
 
+@triton.jit
+@no_type_check
+def _tossed(a, word, least, drop, WIDE: tl.constexpr):
+    """a ≥ 0 cut at the format's last bit, once a coin is added below it.
+
+    A number below 2^E_min is cut in the sum with it, where gaps are its own.
+    """
+    if WIDE:
+        below = drop >> 52
+        coin = word.to(tl.uint32, bitcast=True).to(tl.int64) >> 8
+        coin = (coin << 39) >> (63 - below)
+        rest = (tl.full((), 1, tl.int64) << below) - 1
+    else:
+        below = drop >> 23
+        coin = word.to(tl.uint32, bitcast=True) >> (32 - below)
+        coin = coin.to(tl.int32, bitcast=True)
+        rest = (1 << below) - 1
+    base = tl.where(a < _value(least), _value(least), 0.0)
+    bits = (a + base).to(coin.dtype, bitcast=True)
+    return _value((bits + (rest - coin)) & ~rest) - base
+
+
 @triton.jit(do_not_specialize=(*FORMAT, "seed"))
 @no_type_check
 def stochastic(
@@ -121,58 +140,30 @@ def stochastic(
 ):  # fmt: skip
     """Up with the probability of the covered part of the gap, else down.
 
-    One call of Philox gives four words, so a program does four runs of values.
+    One call of Philox gives four words, so a program does four runs of values, all
+    read before any is written.
     """
     i = tl.arange(0, QUARTER)
-    words = tl.randint4x(seed, tl.program_id(0) * QUARTER + i, ROUNDS)
     at = tl.program_id(0).to(tl.int64) * (4 * QUARTER) + i
+    read = ()
     for j in tl.static_range(4):
-        here = at < count
-        v = tl.load(x + at, mask=here, other=0)
-        sign, a, c = _wide(v, least, most, drop, WIDE)
-        below = _snap(a, c)
-        gap = c * (2.0**-52 if WIDE else 2.0**-23)
-        below = tl.where(below > a, below - gap, below)
-        coin = (words[j].to(tl.uint32, bitcast=True) >> 8).to(c.dtype)
-        share = coin * (c * (2.0**-76 if WIDE else 2.0**-47))  # gap 2^-24 coin
-        a = tl.where(share < a - below, below + gap, below)
-        a = _signed(_capped(a, top, beyond, WIDE), sign)
-        tl.store(y + at, a.to(tl.float32).to(y.dtype.element_ty), mask=here)
-        at += QUARTER
-
-
-@triton.jit(do_not_specialize=(*FORMAT, "signed", "quiet", "minus"))
-@no_type_check
-def codes(
-    x, y, count, least, most, drop,
-    beyond,  # the code of numbers above the largest, whose own may be the one before
-    signed,  # the last code that has a sign
-    quiet, minus,  # NaN's code, and the sign's bit
-    PAIRS: tl.constexpr,  # two codes a byte, the first one in the lower half
-    BLOCK: tl.constexpr,
-):  # fmt: skip
-    """Every value's code to nearest: (E - E_min) 2^m + k, and the sign."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    v = tl.load(x + at, mask=at < count, other=0)
-    sign, a, c = _wide(v, least, most, drop, False)
-    k = _bits(a + c) - _bits(c)
-    code = ((_bits(c) - drop - least) >> (drop >> 23)) + k
-    code = tl.minimum(code, beyond)
-    code |= tl.where((sign < 0) & (code <= signed), minus, 0)
-    code = tl.where(a != a, quiet, code).to(tl.uint8)
-    if PAIRS:
-        low, high = tl.split(tl.reshape(code, (BLOCK // 2, 2)))
-        at = tl.program_id(0).to(tl.int64) * (BLOCK // 2) + tl.arange(0, BLOCK // 2)
-        tl.store(y + at, low | (high << 4), mask=at < count // 2)
-    else:
-        tl.store(y + at, code, mask=at < count)
+        here = at + j * QUARTER
+        read += (tl.load(x + here, mask=here < count, other=0),)
+    words = tl.randint4x(seed, tl.program_id(0) * QUARTER + i, ROUNDS)
+    for j in tl.static_range(4):
+        sign, a, _ = _wide(read[j], least, most, drop, WIDE)
+        tossed = _tossed(a, words[j], least, drop, WIDE)
+        tossed = tl.where(a == a, _capped(tossed, top, beyond, WIDE), a)
+        tossed = _signed(tossed, sign).to(tl.float32)
+        here = at + j * QUARTER
+        tl.store(y + here, tossed.to(y.dtype.element_ty), mask=here < count)
 
 
 @triton.jit
 @no_type_check
-def _runs(blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
+def _runs(program, blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
     """Where a program's blocks lie, and which of these places exist."""
-    block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
+    block = program * RUNS + tl.arange(0, RUNS)
     place = tl.arange(0, WIDTH)[None, :]
     here = (block < blocks)[:, None]
     if WIDTH != SIZE:
@@ -182,9 +173,9 @@ def _runs(blocks, SIZE: tl.constexpr, WIDTH: tl.constexpr, RUNS: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _offset(v, least, drop):
-    """The bits of C for v ≥ 0 that no overflow threatens."""
-    return tl.maximum(_bits(v) & _EXPONENT, least) + drop
+def _offset(v, least, step):
+    """C = 2^E step for v ≥ 0 that no overflow threatens."""
+    return _value(tl.maximum(_bits(v) & _EXPONENT, least)) * step
 
 
 @triton.jit
@@ -198,20 +189,20 @@ def _power(code):
 @no_type_check
 def microscaled(
     x, y, blocks,
-    element, element_drop, element_top,  # `least`, `drop` and the largest element
+    element, element_step, element_top,  # `least`, 2^(23 - m), the largest element
     emax,
     SIZE: tl.constexpr,  # values of a block
     WIDTH: tl.constexpr,  # and the power of two above
     RUNS: tl.constexpr,  # blocks of a program
 ):  # fmt: skip
     """A power of two a block: s = 2^(⌊log2 max|x|⌋ - E_max), from 2^-127 to 2^127."""
-    at, here = _runs(blocks, SIZE, WIDTH, RUNS)
+    at, here = _runs(tl.program_id(0), blocks, SIZE, WIDTH, RUNS)
     bits = _bits(tl.load(x + at, mask=here, other=0))
     largest = tl.max(bits & _MAGNITUDE, 1)
     code = tl.maximum((largest >> 23) - emax, 0)
     s = tl.where(largest < _EXPONENT, _power(code), float("nan"))
     a = _value(bits & _MAGNITUDE) * _power(254 - code)[:, None]
-    a = _snap(a, _value(_offset(a, element, element_drop)))
+    a = _snap(a, _offset(a, element, element_step))
     a = _signed(tl.minimum(a, element_top) * s[:, None], bits & _SIGN)
     tl.store(y + at, a.to(y.dtype.element_ty), mask=here)
 
@@ -227,15 +218,18 @@ def largest(x, peak, count, BLOCK: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _quotient(a, s, upper, lower, least, drop):
-    """a / (s t) to the nearest number of a format, exactly; t = upper + lower."""
+def _quotient(a, s, upper, lower, least, step):
+    """a / (s t) to the nearest number of a format, exactly; t = upper + lower.
+
+    h has at most 11 bits, so what its last bits gain moves a tie and nothing else.
+    """
     upper, lower = s * upper, s * lower
     q = a * (1.0 / (upper + lower))  # off by less than half a half gap
-    c = _offset(q, least, drop)
-    h = _snap(q, _value(c - _HALF_GAP))
-    rest = _bits((a - h * upper) - h * lower)
-    h = _value(_bits(h) + tl.minimum(tl.maximum(rest, -1), 1))
-    return _snap(h, _value(c))
+    c = _offset(q, least, step)
+    h = _snap(q, c * 0.5)
+    rest = (a - h * upper) - h * lower
+    h = _value(_bits(h) + (_bits(rest) >> 18))
+    return _snap(h, c)
 
 
 @triton.jit(do_not_specialize=SCALED)
@@ -244,16 +238,20 @@ def scaled(
     x, y,
     peak,  # the bits of max|all x|
     blocks,
-    element, element_drop, element_top,
-    scale, scale_drop, scale_top,
+    element, element_step, element_top,
+    scale, scale_step, scale_top,
     scale_low,  # the least scale
     SIZE: tl.constexpr,
     WIDTH: tl.constexpr,
     RUNS: tl.constexpr,
 ):  # fmt: skip
-    """A small float a block, and t = max|all x| / (max element · max scale) for all."""
-    at, here = _runs(blocks, SIZE, WIDTH, RUNS)
-    bits = _bits(tl.load(x + at, mask=here, other=0))
+    """A small float a block, and t = max|all x| / (max element · max scale) for all.
+
+    From the end to the start: what `largest` read last may still be in the cache.
+    """
+    program = tl.num_programs(0) - 1 - tl.program_id(0)
+    at, here = _runs(program, blocks, SIZE, WIDTH, RUNS)
+    v = tl.load(x + at, mask=here, other=0).to(tl.float32)
     most = tl.load(peak)
     t = tl.div_rn(_value(most), element_top * scale_top)
     t = tl.where(t == 0, 1.0, t)
@@ -261,10 +259,10 @@ def scaled(
     far = tl.where(t > 2.0**40, 2.0**-40, far)  # and from where reciprocals do
     upper = _value(_bits(t * far) & _UPPER)
     lower = t * far - upper
-    a = _value(bits & _MAGNITUDE) * far
-    s = _quotient(tl.max(a, 1), element_top, upper, lower, scale, scale_drop)
+    a = tl.abs(v) * far
+    s = _quotient(tl.max(a, 1), element_top, upper, lower, scale, scale_step)
     s = tl.minimum(tl.maximum(s, scale_low), scale_top)
-    c = _quotient(a, s[:, None], upper, lower, element, element_drop)
+    c = _quotient(a, s[:, None], upper, lower, element, element_step)
     t = tl.where(most < _EXPONENT, t, float("nan"))
-    a = _signed(tl.minimum(c, element_top) * s[:, None] * t, bits & _SIGN)
+    a = _signed(tl.minimum(c, element_top) * s[:, None] * t, _bits(v) & _SIGN)
     tl.store(y + at, a.to(y.dtype.element_ty), mask=here)

@@ -7,19 +7,25 @@ bit those of `lib.formats.encode`. NaN has no sign, also where it came from an o
 and becomes the largest number where a format has none, as the hardware's conversions
 have it. The order in a byte is that of torch's float4_e2m1fn_x2.
 
-Read in order: `codes_reference`, `launch` (its kernel is in cast_triton.py),
+Read in order: `codes_reference`, `numbers`, `launch` (its kernel: codes_triton.py),
 `cast_codes`.
 """
+
+import math
+from functools import cache
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lib.formats.floating import FloatFormat, encode
-from lib.kernels.cast import VALUES, fields, fits_float32, format_of, numbers_of
-from lib.kernels.cast_triton import codes as _codes
+from lib.kernels.cast import fields, fits_float32, format_of, numbers_of
+from lib.kernels.codes_triton import codes as _codes
 from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
+
+BLOCK = 2048  # values that 256 threads read at once, 16 bytes each in 16 bits
+PARTS = 4  # such blocks of a program
 
 
 def codes_reference(
@@ -43,28 +49,34 @@ def quiet_code(fmt: FloatFormat) -> int:
     return {"ieee": beyond + half, "nan": beyond, "none": fmt.max_code}[fmt.specials]
 
 
+@cache
+def numbers(fmt: FloatFormat, overflow: str) -> tuple[int | float, ...]:
+    """The format as the kernel takes it, from `least` to `quiet`."""
+    m, top = fmt.fraction_bits, fmt.max
+    least, _, _ = fields(fmt, torch.float32)
+    cap, limit = top, math.inf
+    if fmt.beyond(overflow) == math.inf:
+        cap = math.ldexp(1 - 2.0**-24, fmt.max_exponent + 1)  # rounds up to infinity
+    elif fmt.beyond(overflow) != top:  # NaN
+        gap = math.ldexp(1.0, fmt.max_exponent - m)
+        odd = int(top / gap) % 2
+        limit = (top + gap / 2) * (1 - odd * 2.0**-24)  # a tie goes to even
+    by, first = 2 << m, least << m + 1
+    words = (n - (n >> 31 << 32) for n in (first % 2**32, quiet_code(fmt) << 24))
+    first, quiet = words  # of 32 bits, the upper one a sign
+    return least, 2.0 ** (23 - m), 1 << 24, by, first, cap, limit, quiet
+
+
 def launch(
     x: Float[Tensor, "*rows cols"], fmt: FloatFormat, overflow: str
 ) -> UInt8[Tensor, "*rows bytes"]:
     """The same bytes by the kernel."""
     require_triton(x)
-    pairs, top = fmt.bits <= 4, fmt.max_code
     x = x.contiguous().to(widened(x.dtype))
-    y = x.new_empty(_shape(x, fmt), dtype=torch.uint8)
-    beyond = top if fmt.beyond(overflow) == fmt.max else top + 1
-    _codes[(triton.cdiv(x.numel(), VALUES),)](
-        x,
-        y,
-        x.numel(),
-        *fields(fmt, torch.float32),
-        beyond,
-        top + (fmt.specials == "ieee"),
-        quiet_code(fmt),
-        1 << fmt.bits - 1,
-        PAIRS=pairs,
-        BLOCK=VALUES,
-        num_warps=8,
-    )
+    y, count = x.new_empty(_shape(x, fmt), dtype=torch.uint8), x.numel()
+    grid = (triton.cdiv(count, BLOCK * PARTS),)
+    shape = {"BITS": fmt.bits, "BLOCK": BLOCK, "PARTS": PARTS, "num_warps": 8}
+    _codes[grid](x, y, count, *numbers(fmt, overflow), **shape)
     return y
 
 

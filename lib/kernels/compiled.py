@@ -23,11 +23,13 @@ from dataclasses import asdict, dataclass
 
 from lib.kernels import (
     cast_triton,
+    codes_triton,
     gptq_triton,
     int4_triton,
     int8_triton,
     nf4_dequantize_triton,
     nf4_triton,
+    wanda_row_triton,
     wanda_triton,
 )
 from lib.kernels.compiler import INTERPRETED, MISSING, triton
@@ -43,8 +45,14 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "norm": "*fp32",
     "indices": "*u8",
     "peak": "*i32",
+    "tail": "fp32",
     "seed": "i64",
+    "step": "fp32",
+    "cap": "fp32",
+    "limit": "fp32",
+    "element_step": "fp32",
     "element_top": "fp32",
+    "scale_step": "fp32",
     "scale_top": "fp32",
     "scale_low": "fp32",
 }
@@ -231,14 +239,14 @@ def _wanda() -> Iterator[Compiled]:
         name = f"wanda_{n}_of_{2**log}_{dtype}" + ("_mask" if out == "u8" else "")
         run = {"N": n, "LOG": log}
         yield compile_kernel(name, wanda_triton.n_of_m, pointers, 4, **run, **tile)
-    most = wanda_triton.REGISTERS
+    most = wanda_row_triton.REGISTERS
     for dtype, block in (("fp16", 8192), ("bf16", 32768), ("fp32", 16384)):
         pointers = {"w": f"*{dtype}", "out": f"*{dtype}"}
         name, warps = f"wanda_row_{block}_{dtype}", 8 if block == 8192 else 32
-        kernel = wanda_triton.held_row
+        kernel = wanda_row_triton.held_row
         yield compile_kernel(name, kernel, pointers, warps, most, BLOCK=block)
     pointers = {"w": "*fp16", "out": "*fp16", "values": "*fp16"}
-    kernel = wanda_triton.streamed_row
+    kernel = wanda_row_triton.streamed_row
     yield compile_kernel("wanda_long_row_fp16", kernel, pointers, 4, most, BLOCK=4096)
     for kernel in (wanda_triton.compress, wanda_triton.decompress):
         name = f"two_of_four_{kernel.fn.__name__}_fp16"
@@ -260,10 +268,11 @@ def _casts() -> Iterator[Compiled]:
         yield compile_kernel(f"cast_mx_{dtype}", kernel, pointers, 8, **blocks)
         blocks = {"SIZE": 16, "WIDTH": 16, "RUNS": 256}
         kernel = cast_triton.scaled
-        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 8, **blocks)
-        for pairs, name in ((False, "bytes"), (True, "pairs")):
-            flat, pack = {"PAIRS": pairs, "BLOCK": 4096}, pointers | {"y": "*u8"}
-            kernel = cast_triton.codes
+        yield compile_kernel(f"cast_nvfp4_{dtype}", kernel, pointers, 4, **blocks)
+        for bits, name in ((8, "bytes"), (4, "pairs")):
+            flat = {"BITS": bits, "BLOCK": 2048, "PARTS": 4}
+            pack = pointers | {"y": "*u8"}
+            kernel = codes_triton.codes
             yield compile_kernel(f"cast_{name}_{dtype}", kernel, pack, 8, **flat)
         flat = {"BLOCK": 16384}
         kernel = cast_triton.largest

@@ -9,8 +9,11 @@ is kept; NaN counts as more than infinity, so that it is kept and shows; what is
 becomes +0. The norm's sign is ignored.
 
 Read in order: `prune_n_of_m`, `prune_per_row`; `launch_n_of_m`, `launch_per_row`; the
-kernels in wanda_triton.py. Source: Sun et al. 2023, arXiv:2306.11695.
+kernels in wanda_triton.py and wanda_row_triton.py.
+Source: Sun et al. 2023, arXiv:2306.11695.
 """
+
+import math
 
 import torch
 from jaxtyping import Bool, Float, Float32
@@ -19,11 +22,11 @@ from torch import Tensor
 from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.tiles import power_above
-from lib.kernels.wanda_triton import REGISTERS
-from lib.kernels.wanda_triton import held_row as _held
+from lib.kernels.wanda_row_triton import REGISTERS
+from lib.kernels.wanda_row_triton import held_row as _held
+from lib.kernels.wanda_row_triton import streamed_row as _streamed
 from lib.kernels.wanda_triton import n_of_m as _n_of_m
 from lib.kernels.wanda_triton import naive_n_of_m as _naive
-from lib.kernels.wanda_triton import streamed_row as _streamed
 from lib.prune.wanda import (
     check_n_of_m,
     kept_count,
@@ -89,7 +92,8 @@ def launch_per_row(
     block = min(CHUNK, block) if streamed else block
     warps = max(1, block * w.element_size() // (32 * THREAD))
     options = {"num_warps": warps, "maxnreg": REGISTERS}
-    kernel[(rows,)](w, norm, out, cols, k, BLOCK=block, **options)
+    tail = math.log(cols / max(k, 1))
+    kernel[(rows,)](w, norm, out, cols, k, tail, BLOCK=block, **options)
     return out.view(torch.bool) if mask else out.to(dtype)
 
 

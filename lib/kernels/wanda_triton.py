@@ -1,19 +1,19 @@
-"""The kernels of wanda.py and two_of_four.py: ranks in a run, a row's k-th best.
+"""The kernels of wanda.py and two_of_four.py for runs of M neighbours, by comparisons.
 
     score = |w ‖x‖| in float32; its bits, read as an integer, are in order of size
 
-So a search for the k-th best score is a search for an integer: halve the interval in
-which it lies by counting how many are at least the middle. Every NaN is given the same
-bits, the first above infinity.
+A weight is kept if its score is above the run's N-th, or first among its equals. A
+sorting network finds the N-th by minima and maxima of registers alone. Every NaN is
+given the same bits, the first above infinity.
 
-Read in order: `_keys`; `naive_n_of_m`, `n_of_m`; `streamed_row`, `held_row`;
-`compress`, `decompress`.
+Read in order: `_keys`, `_put`; `naive_n_of_m`; `_sorted`, `_cut`, `_kept`, `n_of_m`;
+`_nth`, `_kept_by_two`; `compress`, `decompress`.
+Source: Batcher 1968, "Sorting networks and their applications".
 """
 
 from lib.kernels.compiler import no_type_check, tl, triton
 
-REGISTERS = 64  # of a thread that holds a row: 32 warps a multiprocessor
-VARY = ("rows", "k")
+VARY = ("rows",)
 NAN = tl.constexpr(0x7F800001)  # infinity is 0x7F800000
 
 
@@ -108,15 +108,75 @@ def _apart(x, LOG: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _exchanged(key, FLIP: tl.constexpr, LOG: tl.constexpr):
-    """Columns i and i ^ FLIP in order, the larger key first."""
+def _exchanged(key, P: tl.constexpr, K: tl.constexpr, LOG: tl.constexpr):
+    """A step of Batcher's network: columns K apart in order, the larger key first."""
     after = ()
     for i in tl.static_range(2**LOG):
-        if i < i ^ FLIP:
-            after += (tl.maximum(key[i], key[i ^ FLIP]),)
+        if (
+            (i >= K % P)
+            & ((i - K % P) % (2 * K) < K)
+            & (i // (2 * P) == (i + K) // (2 * P))
+        ):
+            after += (tl.maximum(key[i], key[i + K]),)
+        elif (
+            (i >= K + K % P)
+            & ((i - K % P) % (2 * K) >= K)
+            & (i // (2 * P) == (i - K) // (2 * P))
+        ):
+            after += (tl.minimum(key[i - K], key[i]),)
         else:
-            after += (tl.minimum(key[i], key[i ^ FLIP]),)
+            after += (key[i],)
     return after
+
+
+@triton.jit
+@no_type_check
+def _sorted(key, LOG: tl.constexpr):
+    """M = 2^LOG columns from the largest key to the smallest, by 19 exchanges of 8."""
+    for p in tl.static_range(LOG):
+        for k in tl.static_range(p + 1):
+            key = _exchanged(key, 2**p, 2 ** (p - k), LOG)
+    return key
+
+
+@triton.jit
+@no_type_check
+def _nth(a, b, N: tl.constexpr, SIZE: tl.constexpr):
+    """The N-th of two sorted lists: max over i + j = N of min(a_i, b_j)."""
+    least = a[0] & 0
+    for i in tl.static_range(N + 1):
+        if i <= SIZE and N - i <= SIZE:
+            if i == 0:
+                last = b[N - 1]
+            elif i == N:
+                last = a[N - 1]
+            else:
+                last = tl.minimum(a[i - 1], b[N - i - 1])
+            least = tl.maximum(least, last)
+    return least
+
+
+@triton.jit
+@no_type_check
+def _cut(key, least, left, LOG: tl.constexpr):
+    """Which of M = 2^LOG columns are above `least`, or among `left` equals."""
+    keep = ()
+    for j in tl.static_range(2**LOG):
+        equal = key[j] == least
+        keep += ((key[j] > least) | (equal & (left > 0)),)
+        left -= equal.to(tl.int32)
+    return keep
+
+
+@triton.jit
+@no_type_check
+def _counts(key, least, LOG: tl.constexpr):
+    """How many of M = 2^LOG columns are above `least`, and 256 times the equals."""
+    counts = tl.zeros(least.shape, tl.int32)
+    for j in tl.static_range(2**LOG):
+        counts += (key[j] > least).to(tl.int32)
+        counts += tl.where(key[j] == least, 256, 0)
+    return counts
 
 
 @triton.jit
@@ -124,24 +184,36 @@ def _exchanged(key, FLIP: tl.constexpr, LOG: tl.constexpr):
 def _kept(key, N: tl.constexpr, LOG: tl.constexpr):
     """The mask of each of M = 2^LOG columns: above the N-th key, or first equal to it.
 
-    Batcher's network sorts by minima and maxima alone: sorted blocks of 2, 4, … columns
-    meet head to tail, and what is not needed for the N-th key is never computed.
+    What is not needed for the N-th key is never computed.
     """
-    order = key
-    for block in tl.static_range(LOG):
-        order = _exchanged(order, 2 ** (block + 1) - 1, LOG)
-        for step in tl.static_range(block):
-            order = _exchanged(order, 2 ** (block - 1 - step), LOG)
+    order = _sorted(key, LOG)
     least = order[N - 1]
     left = tl.full(least.shape, N, tl.int32)  # places for equals
     for j in tl.static_range(N - 1):
         left -= (order[j] > least).to(tl.int32)
-    keep = ()
-    for j in tl.static_range(2**LOG):
-        equal = key[j] == least
-        keep += ((key[j] > least) | (equal & (left > 0)),)
-        left -= equal.to(tl.int32)
-    return keep
+    return _cut(key, least, left, LOG)
+
+
+@triton.jit
+@no_type_check
+def _kept_by_two(key, N: tl.constexpr, LOG: tl.constexpr):
+    """The same where two threads hold a run, each M = 2^LOG of its columns.
+
+    Each sorts its own, and is shown the other's list and then the other's counts.
+    """
+    rows: tl.constexpr = key[0].shape[0]
+    runs: tl.constexpr = key[0].shape[1] // 2
+    order, own, other = _sorted(key, LOG), (), ()
+    for i in tl.static_range(2**LOG):
+        pair = tl.reshape(order[i], (rows, runs, 2))
+        own += (pair,)
+        other += (tl.flip(pair, 2),)
+    least = tl.reshape(_nth(own, other, N, 2**LOG), key[0].shape)
+    counts = tl.reshape(_counts(key, least, LOG), (rows, runs, 2))
+    others = tl.flip(counts, 2)
+    left = N - (counts + others & 255)
+    left -= tl.where(tl.arange(0, 2)[None, None, :] == 1, others >> 8, 0)
+    return _cut(key, least, tl.reshape(left, key[0].shape), LOG)
 
 
 @triton.jit
@@ -165,103 +237,13 @@ def n_of_m(
     ROWS: tl.constexpr,
     COLS: tl.constexpr,
 ):  # fmt: skip
-    """W is read once: a thread holds whole runs, and compares registers."""
+    """W is read once: one thread or two hold a run, and compare registers."""
     there, key, _, at, here = _tile(w, norm, rows, cols, ROWS, COLS)
-    keep = _spread(_kept(_apart(key, LOG), N, LOG), LOG)
+    if LOG < 4:
+        keep = _spread(_kept(_apart(key, LOG), N, LOG), LOG)
+    else:
+        keep = _spread(_kept_by_two(_apart(key, LOG - 1), N, LOG - 1), LOG - 1)
     _put(out, at, here, keep, there)
-
-
-@triton.jit
-@no_type_check
-def _row(w, norm, start, cols, BLOCK: tl.constexpr):
-    """BLOCK weights of a row from `start` on, and their keys: 0 past its end."""
-    col = start + tl.arange(0, BLOCK)
-    here = col < cols
-    there = tl.load(w + col, mask=here, other=0)
-    norms = tl.load(norm + col, mask=here, other=0)
-    return there, _keys(there, norms), col, here
-
-
-@triton.jit
-@no_type_check
-def _chosen(key, col, least, end):
-    """The columns above `least`, and those equal to it that come before `end`."""
-    return (key > least) | ((key == least) & (col < end))
-
-
-@triton.jit
-@no_type_check
-def _halved(enough, few, count, middle, found, k):
-    """The half of a search in which a bound still lets k be chosen, and how many."""
-    below = found < k
-    few = tl.where(below, middle, few)
-    enough = tl.where(below, enough, middle)
-    return enough, few, tl.where(below, count, found)
-
-
-@triton.jit
-@no_type_check
-def _found(w, norm, cols, least, end, BLOCK: tl.constexpr):
-    """How many of a whole row are chosen."""
-    found = 0
-    for start in range(0, cols, BLOCK):
-        _, key, col, _ = _row(w, norm, start, cols, BLOCK)
-        found += tl.sum(_chosen(key, col, least, end).to(tl.int32), 0)
-    return found
-
-
-@triton.jit(do_not_specialize=VARY)
-@no_type_check
-def streamed_row(
-    w, norm, out,
-    cols,
-    k,  # how many are kept
-    BLOCK: tl.constexpr,
-):  # fmt: skip
-    """One program, one row of any length, read again for every count."""
-    w += tl.program_id(0).to(tl.int64) * cols
-    out += tl.program_id(0).to(tl.int64) * cols
-    least, most, count = 0, NAN + 1, cols
-    while (count != k) & (most - least > 1):
-        middle = least + (most - least) // 2
-        found = _found(w, norm, cols, middle, cols, BLOCK)
-        least, most, count = _halved(least, most, count, middle, found, k)
-    end, begin = cols, -1
-    while (count != k) & (end - begin > 1):
-        middle = (begin + end) // 2
-        found = _found(w, norm, cols, least, middle, BLOCK)
-        end, begin, count = _halved(end, begin, count, middle, found, k)
-    for start in range(0, cols, BLOCK):
-        there, key, col, here = _row(w, norm, start, cols, BLOCK)
-        _put(out, col, here, _chosen(key, col, least, end), there)
-
-
-@triton.jit(do_not_specialize=VARY)
-@no_type_check
-def held_row(
-    w, norm, out,
-    cols,
-    k,
-    BLOCK: tl.constexpr,  # at least cols
-):  # fmt: skip
-    """The row is read once and stays in registers; a search ends at a count of k.
-
-    Different scores are apart after some 20 counts; equals need a search for a column.
-    """
-    w += tl.program_id(0).to(tl.int64) * cols
-    out += tl.program_id(0).to(tl.int64) * cols
-    there, key, col, here = _row(w, norm, 0, cols, BLOCK)
-    least, most, count = 0, NAN + 1, cols
-    while (count != k) & (most - least > 1):
-        middle = least + (most - least) // 2
-        found = BLOCK + tl.sum((key - middle) >> 31, 0)  # -1 where below
-        least, most, count = _halved(least, most, count, middle, found, k)
-    end, begin = cols, -1
-    while (count != k) & (end - begin > 1):
-        middle = (begin + end) // 2
-        found = tl.sum(_chosen(key, col, least, middle).to(tl.int32), 0)
-        end, begin, count = _halved(end, begin, count, middle, found, k)
-    _put(out, col, here, _chosen(key, col, least, end), there)
 
 
 @triton.jit(do_not_specialize=VARY)

@@ -255,7 +255,7 @@ def test_fp8_codes_are_torch_s(device, generator):
     got = cast_codes(x.to(device), formats.FP8_E4M3, overflow="saturate").cpu()
     assert torch.equal(got, x.to(torch.float8_e4m3fn).view(torch.uint8))
     for fmt in (formats.FP4_E2M1, formats.FP6_E2M3):
-        for count in (2, 4094, 4096, 4098):
+        for count in (2, 4094, 4096, 4098, 8190, 8194):
             x = torch.randn(count, generator=generator)
             check(codes.launch(x.to(device), fmt, "saturate"), cast_codes(x, fmt))
 

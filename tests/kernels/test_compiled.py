@@ -114,7 +114,10 @@ def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
         kernel = kernels[name]
         assert kernel.count("STG") == kernel.count("STG", "128") == 2
         assert not kernel.count("SHFL") and kernel.count("STS") == 2
-        assert sum(kernel.instructions.values()) < 16 * 30, "memory is the slower part"
+        assert sum(kernel.instructions.values()) < 16 * 24, "memory is the slower part"
+    kernel = kernels["wanda_8_of_16_bf16"]
+    assert kernel.count("SHFL") <= 18, "two threads show their lists to each other once"
+    assert sum(kernel.instructions.values()) < 16 * 34, "and sort only their own"
 
 
 def test_held_rows_leave_room_for_latency(kernels):
@@ -132,8 +135,9 @@ def test_scores_that_are_denormal_are_not_flushed(kernels):
 def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels):
     """An H100 issues about 10 in the time of a byte; and none flushes denormals."""
     values = {"stochastic": 32, "largest": 64}  # a thread; the others have 16
-    most = {"nearest": 16, "mx": 20, "nvfp4": 46, "stochastic": 34, "largest": 6}
-    most |= {"bytes": 23, "pairs": 26}
+    values |= {"bytes": 32, "pairs": 32, "nvfp4": 32}
+    most = {"nearest": 16, "mx": 19, "nvfp4": 35, "stochastic": 28, "largest": 6}
+    most |= {"bytes": 15, "pairs": 19}
     casts = [kernel for name, kernel in kernels.items() if name.startswith("cast_")]
     assert len(casts) == 15
     for kernel in casts:
@@ -143,7 +147,9 @@ def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels
         assert each <= most[part], f"{kernel.name}: {each:.1f} a value"
         narrow = kernel.count("LDG") - kernel.count("LDG", "128")
         assert narrow == (part == "nvfp4"), f"{kernel.name}: t is one load"
-        assert kernel.count("STG") == kernel.count("STG", "128") + (part == "pairs")
+        packed = part in ("bytes", "pairs")  # 8 or 4 bytes for 8 values of a thread
+        stores = kernel.count("STG") * (not packed)
+        assert kernel.count("STG", "128") == stores, kernel.name
         for flushing in ("FADD.FTZ", "FMUL.FTZ", "FFMA.FTZ"):
             assert part == "nvfp4" or not kernel.count(flushing), kernel.name
         assert kernel.count("FCHK") == (part == "nvfp4"), "t is rounded correctly"
