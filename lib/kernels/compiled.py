@@ -243,11 +243,11 @@ def _wanda() -> Iterator[Compiled]:
     for dtype, block in (("fp16", 8192), ("bf16", 32768), ("fp32", 16384)):
         pointers = {"w": f"*{dtype}", "out": f"*{dtype}"}
         name, warps = f"wanda_row_{block}_{dtype}", 8 if block == 8192 else 32
-        kernel = wanda_row_triton.held_row
-        yield compile_kernel(name, kernel, pointers, warps, most, BLOCK=block)
+        kernel, row = wanda_row_triton.held_row, {"BLOCK": block, "CHAINED": True}
+        yield compile_kernel(name, kernel, pointers, warps, most, **row)
     pointers = {"w": "*fp16", "out": "*fp16", "values": "*fp16"}
-    kernel = wanda_row_triton.streamed_row
-    yield compile_kernel("wanda_long_row_fp16", kernel, pointers, 4, most, BLOCK=4096)
+    kernel, row = wanda_row_triton.streamed_row, {"BLOCK": 4096, "CHAINED": True}
+    yield compile_kernel("wanda_long_row_fp16", kernel, pointers, 4, most, **row)
     for kernel in (wanda_triton.compress, wanda_triton.decompress):
         name = f"two_of_four_{kernel.fn.__name__}_fp16"
         yield compile_kernel(name, kernel, pointers, 4, **tile)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from lib.kernels.compiler import require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.tiles import power_above
 from lib.kernels.wanda_row_triton import REGISTERS
@@ -91,7 +91,7 @@ def launch_per_row(
     kernel = _streamed if streamed else _held
     block = min(CHUNK, block) if streamed else block
     warps = max(1, block * w.element_size() // (32 * THREAD))
-    options = {"num_warps": warps, "maxnreg": REGISTERS}
+    options = {"num_warps": warps, "maxnreg": REGISTERS} | in_a_row(w)
     tail = math.log(cols / max(k, 1))
     kernel[(rows,)](w, norm, out, cols, k, tail, BLOCK=block, **options)
     return out.view(torch.bool) if mask else out.to(dtype)

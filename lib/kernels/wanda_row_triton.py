@@ -10,6 +10,7 @@ where lines do not arrive: of equals no t cuts off k, and then a column does.
 Read in order: `_first_guess`, `_next_guess`; `streamed_row`, `held_row`.
 """
 
+from lib.kernels.blocks import follow
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.wanda_triton import NAN, _keys, _put
 
@@ -92,8 +93,10 @@ def streamed_row(
     k,  # how many are kept
     tail,  # ln(cols / k)
     BLOCK: tl.constexpr,
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """One program, one row of any length, read again for every count."""
+    follow(CHAINED)
     w += tl.program_id(0).to(tl.int64) * cols
     out += tl.program_id(0).to(tl.int64) * cols
     total = 0.0
@@ -126,11 +129,13 @@ def held_row(
     k,
     tail,
     BLOCK: tl.constexpr,  # at least cols
+    CHAINED: tl.constexpr,
 ):  # fmt: skip
     """The row is read once and stays in registers; a search ends at a count of k.
 
     Different scores are apart after some 7 counts; equals need a search for a column.
     """
+    follow(CHAINED)
     w += tl.program_id(0).to(tl.int64) * cols
     out += tl.program_id(0).to(tl.int64) * cols
     there, key, col, here = _row(w, norm, 0, cols, BLOCK)
