@@ -5,9 +5,10 @@
     python -m lib.bench --all               # the whole table
     python -m lib.bench int4 --tune         # measure tiles first, and keep the best
 
-Prints ours, the anchors, the floor (bytes over the best bandwidth) and the ratios,
-and writes results/NAME.json after each row. On a CPU everything is smaller, the
-entries run their references, and the file is NAME_cpu.json: it proves nothing.
+Prints ours, the anchors, the floor (bytes over the best bandwidth; of the Hessian its
+products) and the ratios, and writes results/NAME.json after each row. On a CPU
+everything is smaller, the entries run their references, and the file is NAME_cpu.json:
+it proves nothing.
 
 An operation is a module with `measure(sizes, tokens) -> list of Row`; to add one, write
 the module and name it in `OPERATIONS`.
@@ -31,6 +32,7 @@ OPERATIONS = {
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
     "cast": "lib.bench.kernel_cast",
     "gptq": "lib.bench.kernel_gptq",
+    "hessian": "lib.bench.kernel_hessian",
     "wanda": "lib.bench.kernel_wanda",
 }
 PROTOCOL = (

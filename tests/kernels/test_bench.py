@@ -10,6 +10,7 @@ import torch
 from lib.bench import (
     kernel_cast,
     kernel_gptq,
+    kernel_hessian,
     kernel_int4,
     kernel_int8,
     kernel_nf4,
@@ -23,7 +24,7 @@ from lib.kernels.tiles import Tile
 
 OPERATIONS = (
     *(kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize),
-    *(kernel_cast, kernel_gptq, kernel_wanda),
+    *(kernel_cast, kernel_gptq, kernel_hessian, kernel_wanda),
 )
 
 
@@ -62,6 +63,8 @@ def test_ratios_are_what_they_say(monkeypatch):
         0.5,
         3,
     )
+    row.flops = int(16 * kernel_rows.FLOPS)
+    assert row.floor == 16, "the products take longer than the bytes"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a graph holds no sleep")
