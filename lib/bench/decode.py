@@ -23,10 +23,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, StaticCache
 
 from lib.bench.record import record
 from lib.bench.timing import bandwidth
-from lib.kernels.linear import KernelLinear
 from lib.models.walk import linear_layers, replace_layer
 from lib.quant.grouped import round_to_nearest
 from lib.quant.normal_float import quantize_4bit
+from lib.quant.packed_linear import PackedLinear
 
 SHAPES = {  # hidden, intermediate, layers, heads, key-value heads, vocabulary
     "smollm2": (576, 1536, 30, 9, 3, 49152),
@@ -62,12 +62,12 @@ def int4(layer: nn.Linear) -> nn.Module:
     """Our kernel on symmetric groups of 128 (of 64 where 128 does not divide)."""
     group = 128 if layer.in_features % 128 == 0 else 64
     w = layer.weight.float()
-    return KernelLinear.of(round_to_nearest(w, bits=4, group=group, symmetric=True))
+    return PackedLinear.of(round_to_nearest(w, bits=4, group=group, symmetric=True))
 
 
 def nf4(layer: nn.Linear) -> nn.Module:
     """Our kernel on NF4 with double quantization."""
-    return KernelLinear.of(quantize_4bit(layer.weight.half(), double=True))
+    return PackedLinear.of(quantize_4bit(layer.weight.half(), double=True))
 
 
 def bitsandbytes_nf4(layer: nn.Linear) -> nn.Module:

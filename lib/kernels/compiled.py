@@ -30,6 +30,7 @@ from lib.kernels import (
     int8_triton,
     nf4_dequantize_triton,
     nf4_triton,
+    unfold_triton,
     wanda_row_triton,
     wanda_triton,
 )
@@ -180,6 +181,7 @@ def cases() -> Iterator[Compiled]:
     flags = {"WHOLE": True, "SHUFFLE": True, "CHAINED": True}
     kernel = nf4_dequantize_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
+    yield from _unfolding()
     yield from _int8_cases()
     yield from _wanda()
     yield from _casts()
@@ -204,6 +206,16 @@ def _hessian() -> Iterator[Compiled]:
         yield compile_kernel(name, hessian_triton.gram, types, 8, **tile)
     kernel, tile = hessian_triton.finish, {"SPLITS": 4, "SIZE": 128}
     yield compile_kernel("hessian_finish", kernel, pointers, 8, **tile)
+
+
+def _unfolding() -> Iterator[Compiled]:
+    """Back from planes of 64, to rows in 16 bits."""
+    block = {"G": 64, "P": 1, "L": 64, "Q": 4, "ROWS": 16}
+    types, kernel = {"w": "*fp16", "constants": "*i32"}, unfold_triton.int4
+    yield compile_kernel("unfold_int4_fp16", kernel, types, 4, **block, BITS=16)
+    types, kernel = types | {"levels": "*fp32"}, unfold_triton.nf4
+    block |= {"BITS": 8, "NESTED": 256}
+    yield compile_kernel("unfold_nf4_fp16", kernel, types, 4, **block)
 
 
 def _int8_cases() -> Iterator[Compiled]:

@@ -8,15 +8,11 @@ from importlib import import_module
 from types import ModuleType
 
 import torch
-from torch import Tensor
 
 
-def kernels_for(x: Tensor) -> ModuleType | None:
-    """`lib.kernels` where they can take x: its device, its dtype, and Triton is there.
-
-    None says: go on without.
-    """
-    if not x.is_cuda or x.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+def kernels_on(device: torch.device) -> ModuleType | None:
+    """`lib.kernels` where they run: on a GPU, if Triton is there. None: do without."""
+    if device.type != "cuda":
         return None
     kernels = import_module("lib.kernels")
     return kernels if kernels.compiler.MISSING is None else None

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.quant.gpu import kernels_for
+from lib.quant.gpu import kernels_on
 
 LEAF = 96  # below this size a triangular solve is quicker than halving
 PANELS = 4  # H is symmetric: 4 panels of columns need 10 of their 16 blocks
@@ -82,11 +82,12 @@ class Hessian:
 
 def gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
     """Σ x xᵀ in float64, of sums in float32 (of float64 x: in float64)."""
-    if kernels := kernels_for(x):
+    exact = x.dtype == torch.float64
+    if (kernels := kernels_on(x.device)) and not exact:
         total = x.new_empty(x.shape[1], x.shape[1], dtype=torch.float32)
         kernels.add_gram(total, x, keep=0.0)
         return total.double()
-    return upper_gram(x if x.dtype == torch.float64 else x.float())
+    return upper_gram(x if exact else x.float())
 
 
 def upper_gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:

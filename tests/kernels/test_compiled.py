@@ -108,6 +108,12 @@ def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels
     assert kernel.count("STG") == kernel.count("STG", "128") == 4
 
 
+def test_unfolded_rows_are_written_16_bytes_at_a_time(kernels):
+    for name in ("unfold_int4_fp16", "unfold_nf4_fp16"):
+        kernel = kernels[name]
+        assert kernel.count("STG") == kernel.count("STG", "128") == 4, "four planes"
+
+
 def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
     """16 weights a thread, 8 to a load; its 8 norms alone go through shared memory."""
     for name in ("wanda_2_of_4_fp16", "wanda_4_of_8_fp16"):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lib.bench import decode
-from lib.kernels.linear import KernelLinear
 from lib.models.walk import linear_layers, replace_layer
+from lib.quant.packed_linear import PackedLinear
 
 IDS = torch.arange(decode.PROMPT)[None]
 
@@ -35,7 +35,7 @@ def test_the_static_cache_decodes_what_generate_does():
 def test_a_format_holds_its_bits_and_nothing_else(maker, bits):
     dense, model = model_of(), model_of(maker)
     weights = sum(layer.weight.numel() for layer in linear_layers(dense).values())
-    held = sum(m.nbytes for m in model.modules() if isinstance(m, KernelLinear))
+    held = sum(m.nbytes for m in model.modules() if isinstance(m, PackedLinear))
     assert held * 8 / weights == pytest.approx(bits, rel=2e-3)
 
 

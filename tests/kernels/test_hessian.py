@@ -127,7 +127,7 @@ def test_the_stream_of_lib_quant_takes_the_kernel_where_it_can(generator, monkey
     x = torch.randn(60, 24, generator=generator)
     plain, through = quant.Hessian(24), quant.Hessian(24)
     plain.add(x)
-    monkeypatch.setattr(quant, "kernels_for", lambda x: lib.kernels)
+    monkeypatch.setattr(quant, "kernels_on", lambda device: lib.kernels)
     monkeypatch.setattr(
         kernel, "gram_reference", lambda h, x, **how: kernel.launch(h, x, SMALL, **how)
     )
