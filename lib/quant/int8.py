@@ -120,7 +120,7 @@ class Int8Linear(nn.Module):
     ):
         super().__init__()
         w = linear.weight.detach()
-        features = torch.as_tensor(features, dtype=torch.long)
+        features = torch.as_tensor(features, dtype=torch.long, device=w.device)
         if features.numel() and not 0 <= features.min() <= features.max() < w.shape[1]:
             raise ValueError(
                 f"features {features.min()} to {features.max()} are not among the "

@@ -1,8 +1,11 @@
 """XᵀX by tiles below the diagonal is the product, and H a running mean."""
 
+from functools import partial
+
 import pytest
 import torch
 
+import lib.kernels
 from lib.kernels import hessian as kernel
 from lib.kernels.hessian_triton import _tile
 from lib.kernels.tiles import Tile
@@ -121,21 +124,22 @@ def test_the_rule_splits_where_tiles_are_few(monkeypatch):
         assert tile.splits == splits, (tokens, k)
 
 
-def test_the_stream_of_lib_quant_takes_the_kernel_where_it_can(generator, monkeypatch):
-    import lib.kernels
-
+def test_the_stream_of_lib_quant_takes_the_kernel(device, generator, monkeypatch):
     x = torch.randn(60, 24, generator=generator)
     plain, through = quant.Hessian(24), quant.Hessian(24)
     plain.add(x)
-    monkeypatch.setattr(quant, "kernels_on", lambda device: lib.kernels)
-    monkeypatch.setattr(
-        kernel, "gram_reference", lambda h, x, **how: kernel.launch(h, x, SMALL, **how)
-    )
-    through.add(x)
-    scale = plain.matrix.diagonal().max()
-    assert not torch.equal(through.matrix, plain.matrix), "it took another way"
-    assert (through.matrix - plain.matrix).abs().max() <= 2.0**-20 * scale
-    assert through.matrix.dtype == torch.float64 and through.samples == 60
+    if device == "cpu":
+        monkeypatch.setattr(quant, "kernels_on", lambda device: lib.kernels)
+        small = partial(kernel.launch, tile=SMALL)
+        monkeypatch.setattr(kernel, "gram_reference", small)
+    through.add(x.to(device))
+    got, scale = through.matrix.cpu(), plain.matrix.diagonal().max()
+    assert not torch.equal(got, plain.matrix), "it took another way"
+    assert (got - plain.matrix).abs().max() <= 2.0**-20 * scale
+    assert got.dtype == torch.float64 and through.samples == 60
+    exact = quant.Hessian(24)
+    exact.add(x.double().to(device))
+    assert torch.allclose(exact.matrix.cpu(), 2 / 60 * x.double().T @ x.double())
 
 
 def test_the_entry_and_what_it_refuses(generator):

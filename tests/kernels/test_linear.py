@@ -119,8 +119,8 @@ def test_many_tokens_gradients_and_float64_take_the_matrix(quantized, gpu, gener
     with torch.no_grad():
         assert layer.fast.suits(learns)
     w = KernelMatrix.of(quantized).matrix(torch.float32).to(x)
-    assert torch.equal(layer(x), x @ w.T)
-    assert torch.equal(layer(x[:2].double()), x[:2].double() @ w.double().T)
+    assert torch.allclose(layer(x), x @ w.T, atol=1e-4)
+    assert torch.allclose(layer(x[:2].double()), x[:2].double() @ w.double().T)
     layer(learns).sum().backward()
     assert torch.allclose(learns.grad[0], w.sum(0), atol=1e-3)
 
@@ -227,6 +227,6 @@ def test_what_no_kernel_takes_stays_packed(gpu, generator):
         layer = PackedLinear.of(quantized).to(gpu)
         assert layer.fast is None
         x = torch.randn(2, layer.words["shape"][1], generator=generator).to(gpu)
-        assert torch.equal(layer(x), x @ matrix(quantized).to(x).T)
+        assert torch.allclose(layer(x), x @ matrix(quantized).to(x).T, atol=1e-4)
     layer = PackedLinear.of(quantize_4bit(w)).to(gpu)
     assert "nf4, 48x192" in repr(layer)
