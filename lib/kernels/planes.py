@@ -10,9 +10,8 @@ block of rows is contiguous for each chunk: long loads, whichever row comes firs
     column(p, i) = G ⌊p / P⌋ + L (p mod P) + i,    P = ⌈G / L⌉ planes to a group of G
 
 A group that L does not divide is padded to P L columns, and the planes to a multiple of
-four, with codes that meet no activation. L is 64, or the 32 or 16 that pads less: 576
-columns in groups of 64 are nine planes of 64, a quarter of twelve for nothing, or 36
-of 16.
+four, with codes that meet no activation. L is 64 where it divides G, unless 32 pads
+less: 576 columns in groups of 64 fill nine of twelve planes of 64, or 18 of 20 of 32.
 
 The constants of a chunk's groups lie side by side, filled up to four bytes: the least
 that the hardware copies in the background.
@@ -28,7 +27,6 @@ from jaxtyping import Int, Int16, Shaped, UInt8
 from torch import Tensor
 
 FOUR = 4  # codes in a word of 16 bits, bits in a code
-LENGTHS = (64, 32, 16)  # the matrix unit takes 16 columns at a time
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,9 @@ class Planes:
 
     @property
     def length(self) -> int:
-        """L, the columns of a plane: the longest of those that pad least."""
-
-        def padded(length: int) -> int:
-            return FOUR * length * -(-self.groups * -(-self.group // length) // FOUR)
-
-        return min(LENGTHS, key=padded)
+        """L, the columns of a plane."""
+        left = self.cols // 64 % FOUR  # planes of 64 that no whole chunk holds
+        return 64 if self.group % 64 == 0 and left in (0, 3) else 32
 
     @property
     def per_group(self) -> int:

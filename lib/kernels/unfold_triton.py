@@ -3,8 +3,8 @@
 Read in order: `int4`, `nf4`.
 """
 
-from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.blocks import constant_of
+from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.int4_triton import _step, _stored, _zero
 from lib.kernels.nf4_triton import double
 
