@@ -4,10 +4,12 @@
     python -m lib.bench int4 --sizes 4096x4096 8192x8192 --tokens 1 16
     python -m lib.bench --all               # the whole table
     python -m lib.bench int4 --tune         # measure tiles first, and keep the best
+    python -m lib.bench int4 --commit 1a2b3c4   # of a copy that git does not know
 
-Prints ours, the anchors, the floor (bytes over the best bandwidth) and the ratios,
-and writes results/NAME.json after each row. On a CPU everything is smaller, the
-entries run their references, and the file is NAME_cpu.json: it proves nothing.
+Prints ours, the anchors, the floor (bytes over the best bandwidth; of the Hessian its
+products) and the ratios, and writes results/NAME.json after each row. On a CPU
+everything is smaller, the entries run their references, and the file is NAME_cpu.json:
+it proves nothing.
 
 An operation is a module with `measure(sizes, tokens) -> list of Row`; to add one, write
 the module and name it in `OPERATIONS`.
@@ -31,6 +33,7 @@ OPERATIONS = {
     "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
     "cast": "lib.bench.kernel_cast",
     "gptq": "lib.bench.kernel_gptq",
+    "hessian": "lib.bench.kernel_hessian",
     "wanda": "lib.bench.kernel_wanda",
 }
 PROTOCOL = (
@@ -62,7 +65,8 @@ def run(name: str, options: argparse.Namespace) -> bool:
         rows.append(row)
         print(line(row), flush=True)
         results["rows"] = tabulated(rows)
-        path = record(name if gpu else f"{name}_cpu", results, protocol=how)
+        kept = name if gpu else f"{name}_cpu"
+        path = record(kept, results, protocol=how, commit=options.commit)
     print(missing(rows), f"written: {path.name}", sep="\n", flush=True)
     return all(row.error is None for row in rows)
 
@@ -85,6 +89,7 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="+", type=size, help="rows x columns")
     parser.add_argument("--tokens", nargs="+", type=int, help="rows of x")
     parser.add_argument("--tune", action="store_true", help="choose tiles first")
+    parser.add_argument("--commit", help="of this code, where git cannot say")
     options = parser.parse_args()
     names = list(OPERATIONS) if options.all else options.names
     if unknown := [name for name in names if name not in OPERATIONS]:

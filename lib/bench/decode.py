@@ -3,18 +3,24 @@
     python -m lib.bench.decode                 # on a GPU: SmolLM2's and a 7B's shape
     python -m lib.bench.decode --shapes tiny   # anywhere: no claims
 
-A token needs every weight once, so its least time is bytes over bandwidth. Weights are
-random (speed does not read them), the cache is static, and a step is one CUDA graph
-where the format's code lets itself be captured: `graph` says so.
+A token needs every weight once, but of the embeddings one row: so its least time is
+the bytes of layers, norms and head over the bandwidth. Weights are random (speed does
+not read them), the cache is static, and a step is one CUDA graph, where the format can
+be captured; and without a graph, so that what cannot is compared with its like.
 
-Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`.
+Each model is measured by a process of its own: what one does to the GPU, or to torch's
+random numbers, harms no other.
+
+Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`, `apart`.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 
 import torch
 from jaxtyping import Float, Int
@@ -23,17 +29,20 @@ from transformers import LlamaConfig, LlamaForCausalLM, StaticCache
 
 from lib.bench.record import record
 from lib.bench.timing import bandwidth
-from lib.kernels.linear import KernelLinear
 from lib.models.walk import linear_layers, replace_layer
 from lib.quant.grouped import round_to_nearest
+from lib.quant.int8 import Int8Linear
 from lib.quant.normal_float import quantize_4bit
+from lib.quant.packed_linear import PackedLinear
 
 SHAPES = {  # hidden, intermediate, layers, heads, key-value heads, vocabulary
     "smollm2": (576, 1536, 30, 9, 3, 49152),
     "llama-7b": (4096, 11008, 32, 32, 32, 32000),
     "tiny": (256, 512, 2, 4, 2, 1000),
 }
+TIED = ("smollm2",)  # the head is the embeddings
 PROMPT, RUNS = 32, 3
+EAGER = 32  # steps without a graph, at most
 Maker = Callable[[nn.Linear], nn.Module]
 
 
@@ -50,6 +59,7 @@ def random_model(
         num_key_value_heads=groups,
         vocab_size=vocabulary,
         max_position_embeddings=max(capacity, 512),
+        tie_word_embeddings=shape in TIED,
         dtype=dtype,
     )
     torch.manual_seed(0)
@@ -62,12 +72,17 @@ def int4(layer: nn.Linear) -> nn.Module:
     """Our kernel on symmetric groups of 128 (of 64 where 128 does not divide)."""
     group = 128 if layer.in_features % 128 == 0 else 64
     w = layer.weight.float()
-    return KernelLinear.of(round_to_nearest(w, bits=4, group=group, symmetric=True))
+    return PackedLinear.of(round_to_nearest(w, bits=4, group=group, symmetric=True))
+
+
+def int8(layer: nn.Linear) -> nn.Module:
+    """Our kernel on LLM.int8() with threshold 6."""
+    return Int8Linear(layer)
 
 
 def nf4(layer: nn.Linear) -> nn.Module:
     """Our kernel on NF4 with double quantization."""
-    return KernelLinear.of(quantize_4bit(layer.weight.half(), double=True))
+    return PackedLinear.of(quantize_4bit(layer.weight.half(), double=True))
 
 
 def bitsandbytes_nf4(layer: nn.Linear) -> nn.Module:
@@ -119,13 +134,22 @@ class TinyGemm(nn.Module):
         return y.view(*x.shape[:-1], -1).to(x.dtype)
 
 
-FORMATS: dict[str, Maker | None] = {
-    "fp16": None,
-    "int4": int4,
-    "nf4": nf4,
-    "bitsandbytes nf4": bitsandbytes_nf4,
-    "bitsandbytes int8": bitsandbytes_int8,
-    "torch int4": TinyGemm,
+@dataclass(frozen=True)
+class Format:
+    """How its layers are made, and whether a graph can hold a step of them."""
+
+    make: Maker | None = None
+    graph: bool = True
+
+
+FORMATS = {
+    "fp16": Format(),
+    "int4": Format(int4),
+    "nf4": Format(nf4),
+    "int8": Format(int8),
+    "bitsandbytes nf4": Format(bitsandbytes_nf4),
+    "bitsandbytes int8": Format(bitsandbytes_int8, graph=False),  # reads a count
+    "torch int4": Format(TinyGemm),
 }
 
 
@@ -186,53 +210,76 @@ class Row:
 
     shape: str
     format: str
-    tokens_per_s: float | None = None
-    of_floor: float | None = None
-    linear_bytes: int = 0  # of the replaced layers
-    all_bytes: int = 0  # with embeddings, head and norms
+    tokens_per_s: float | None = None  # by a graph
+    eager_tokens_per_s: float | None = None
+    of_floor: float | None = None  # by a graph, or else without
+    linear_bytes: int = 0  # of the replaced layers, and norms
+    read_bytes: int = 0  # for a token: with the head
+    all_bytes: int = 0  # with embeddings
     peak_bytes: int | None = None  # of the device, while decoding
-    graph: bool = False
     error: str | None = None
 
 
 def held(module: nn.Module) -> int:
-    """Bytes of parameters and buffers, each once."""
-    tensors = {t.data_ptr(): t for t in (*module.parameters(), *module.buffers())}
+    """Bytes of parameters and buffers, and what hangs on them, each once."""
+    own = (*module.parameters(), *module.buffers())
+    tensors = {t.data_ptr(): t for one in own for t in (one, *_constants(one))}
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
+def _constants(parameter: Tensor) -> Iterator[Tensor]:
+    """What bitsandbytes keeps beside codes: constants, their constants, levels."""
+    state, scales = (getattr(parameter, name, None) for name in ("quant_state", "SCB"))
+    parts = [scales]
+    while state is not None:
+        parts += [state.absmax, state.code, state.offset]
+        state = state.state2
+    yield from (part for part in parts if isinstance(part, Tensor))
+
+
 def measure(shape: str, name: str, device: str, count: int) -> Row:
-    """Build, replace layer by layer, decode `count` tokens `RUNS` times."""
+    """Build, replace layer by layer, decode `RUNS` times, without a graph and with."""
     row, gpu = Row(shape, name), device == "cuda"
-    capacity = PROMPT + count + 8
+    capacity, made = PROMPT + count + 8, FORMATS[name]
     dtype = torch.float16 if gpu else torch.float32
-    model = random_model(shape, dtype=dtype, device=device, capacity=capacity)
     try:
-        if maker := FORMATS[name]:
+        model = random_model(shape, dtype=dtype, device=device, capacity=capacity)
+        if made.make:
             for layer_name, layer in linear_layers(model).items():
-                replace_layer(model, layer_name, maker(layer))
+                replace_layer(model, layer_name, made.make(layer))
         row.all_bytes = held(model)
-        row.linear_bytes = sum(held(layer) for layer in model.model.layers)
+        row.linear_bytes = held(model.model.layers)
+        row.read_bytes = sum(map(held, (model.model.norm, model.lm_head)))
+        row.read_bytes += row.linear_bytes
         ids = torch.arange(PROMPT, device=device)[None]
         decoder = Decoder(model, capacity)
         if gpu:
             torch.cuda.reset_peak_memory_stats()
-            try:
-                decoder.capture(ids)
-                row.graph = True
-            except RuntimeError as problem:  # what looks at values on the host
-                row.error = f"no graph: {problem}".splitlines()[0][:120]
-                torch.cuda.synchronize()
-                decoder = Decoder(model, capacity)
-        seconds = statistics.median(_seconds(decoder, ids, count) for _ in range(RUNS))
-        row.tokens_per_s = count / seconds
+        row.eager_tokens_per_s = _speed(decoder, ids, min(count, EAGER))
+        if gpu and made.graph:
+            decoder.capture(ids)
+            row.tokens_per_s = _speed(decoder, ids, count)
         if gpu:
             row.peak_bytes = torch.cuda.max_memory_allocated()
-            read = row.all_bytes - held(model.model.embed_tokens)
-            row.of_floor = read / bandwidth() / 1e6 * row.tokens_per_s
+            best = row.tokens_per_s or row.eager_tokens_per_s
+            row.of_floor = row.read_bytes / bandwidth() / 1e6 * best
     except Exception as problem:
         row.error = f"{type(problem).__name__}: {problem}".splitlines()[0][:160]
     return row
+
+
+def apart(shape: str, name: str, device: str, count: int) -> Row:
+    """`measure` by a process of its own; a row with an error where that dies."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(measure, shape, name, device, count).result()
+        except Exception as problem:
+            return Row(shape, name, error=repr(problem)[:160])
+
+
+def _speed(decoder: Decoder, ids: Tensor, count: int) -> float:
+    """Median tokens a second."""
+    return count / statistics.median(_seconds(decoder, ids, count) for _ in range(RUNS))
 
 
 def _seconds(decoder: Decoder, ids: Tensor, count: int) -> float:
@@ -261,25 +308,31 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=default)
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--tokens", type=int, default=128 if gpu else 4)
+    parser.add_argument("--commit", help="of this code, where git cannot say")
     options = parser.parse_args()
-    rows = []
+    how = (
+        f"greedy decoding of {options.tokens} tokens (eager: at most {EAGER}) after a "
+        f"prompt of {PROMPT}, batch 1, static cache, median of {RUNS}, a process each; "
+    )
+    how += "one CUDA graph a step, and without" if gpu else "CPU: no claims"
+    rows, device = [], "cuda" if gpu else "cpu"
     for shape in options.shapes:
         for name in options.formats:
-            row = measure(shape, name, "cuda" if gpu else "cpu", options.tokens)
+            row = apart(shape, name, device, options.tokens)
             rows.append(asdict(row))
-            speed = f"{row.tokens_per_s:8.1f} tokens/s" if row.tokens_per_s else ""
-            floor = f"{row.of_floor:5.2f} of floor" if row.of_floor else ""
-            size = f"{row.linear_bytes / 1e6:9.1f} MB of layers"
-            way = "graph" if row.graph else "eager"
-            print(shape, f"{name:18}", speed, floor, size, way, row.error or "")
-            if gpu:
-                torch.cuda.empty_cache()
-    how = (
-        f"greedy decoding of {options.tokens} tokens after a prompt of {PROMPT}, batch "
-        f"1, static cache, median of {RUNS}; "
-    )
-    how += "one CUDA graph a step where it can be captured" if gpu else "CPU: no claims"
-    record("decode" if gpu else "decode_cpu", {"rows": rows}, protocol=how)
+            print(line(row), flush=True)
+            results = {"rows": rows}
+            kept = "decode" if gpu else "decode_cpu"
+            record(kept, results, protocol=how, commit=options.commit)
+
+
+def line(row: Row) -> str:
+    """The row in words."""
+    text = f"{row.shape} {row.format:18}"
+    for way, speed in (("graph", row.tokens_per_s), ("eager", row.eager_tokens_per_s)):
+        text += f" {speed:8.1f} tokens/s {way}" if speed else ""
+    text += f" {row.of_floor:5.2f} of floor" if row.of_floor else ""
+    return f"{text} {row.linear_bytes / 1e6:9.1f} MB of layers {row.error or ''}"
 
 
 if __name__ == "__main__":

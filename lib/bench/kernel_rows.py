@@ -16,6 +16,7 @@ from lib.bench.timing import bandwidth, microseconds
 from lib.kernels.tiles import MEASURED, Tile, bucket, keep
 
 Calls = Sequence[Callable[[], object]]
+FLOPS = 790e6  # of fp16 a microsecond, what an H100's matrix unit keeps up
 
 
 @dataclass
@@ -32,12 +33,13 @@ class Row:
     relative_error: float | None = None  # ‖y - exact‖ / ‖exact‖, exact in float64
     error: str | None = None
     tile: str = ""
+    flops: int = 0  # where products, not bytes, may be what takes the time
 
     @property
     def floor(self) -> float | None:
-        """The least time that the bytes take."""
+        """The least time that the bytes take, and the products."""
         speed = bandwidth()
-        return self.nbytes / speed if speed else None
+        return max(self.nbytes / speed, self.flops / FLOPS) if speed else None
 
     @property
     def best_anchor(self) -> float | None:

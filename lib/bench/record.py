@@ -46,11 +46,17 @@ class Measurement:
 
 
 def record(
-    name: str, results: dict[str, Any], *, protocol: str, folder: Path = RESULTS
+    name: str,
+    results: dict[str, Any],
+    *,
+    protocol: str,
+    commit: str | None = None,
+    folder: Path = RESULTS,
 ) -> Path:
     """Write `folder`/`name`.json in one step and return its path.
 
-    Raises ValueError for a name that is no plain word, and for NaN or infinity.
+    `commit` is for copies of the code that git does not know; else git says it. Raises
+    ValueError for a name that is no plain word, and for NaN or infinity.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
         raise ValueError(f"name={name!r} must be lower-case letters, digits and _")
@@ -60,7 +66,7 @@ def record(
         protocol=protocol,
         device=device_name(),
         versions=_versions(),
-        commit=_commit(),
+        commit=commit or _commit(),
         date=datetime.now(UTC).date().isoformat(),
     )
     text = json.dumps(asdict(measurement), indent=1, allow_nan=False)

@@ -25,10 +25,12 @@ from lib.kernels import (
     cast_triton,
     codes_triton,
     gptq_triton,
+    hessian_triton,
     int4_triton,
     int8_triton,
     nf4_dequantize_triton,
     nf4_triton,
+    unfold_triton,
     wanda_row_triton,
     wanda_triton,
 )
@@ -57,7 +59,7 @@ POINTERS = {  # dtype of each kernel argument; the rest are int32
     "scale_low": "fp32",
 }
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
-ALIGNED |= {"norm", "out", "values", "indices"}
+ALIGNED |= {"norm", "out", "values", "indices", "h", "parts"}
 ROUND = {"N", "K", "count", "blocks", "cols"}  # multiples of 16, as in most models
 
 
@@ -179,6 +181,7 @@ def cases() -> Iterator[Compiled]:
     flags = {"WHOLE": True, "SHUFFLE": True, "CHAINED": True}
     kernel = nf4_dequantize_triton.dequantize
     yield compile_kernel("nf4_dequantize_fp16", kernel, pointers, 4, **block, **flags)
+    yield from _unfolding()
     yield from _int8_cases()
     yield from _wanda()
     yield from _casts()
@@ -186,6 +189,33 @@ def cases() -> Iterator[Compiled]:
     block = {"GROUP": 128, "LEVELS": 15, "SYMMETRIC": False, "WIDTH": 128, "ROWS": 16}
     kernel, pointers = gptq_triton.round_block, pointers | {"codes": "*u8"}
     yield compile_kernel("gptq_block", kernel, pointers, 4, **block)
+    yield from _hessian()
+
+
+def _hessian() -> Iterator[Compiled]:
+    """XᵀX into H at once, or into parts; and their sum."""
+    pointers = {"h": "*fp32", "parts": "*fp32", "keep": "fp32", "gain": "fp32"}
+    for dtype, turn, stages, to_parts in (
+        ("fp16", 64, 4, False),
+        ("bf16", 64, 3, True),
+        ("fp32", 32, 3, True),
+    ):
+        tile = {"SIZE": 128, "TOKENS": turn, "STAGES": stages, "PRECISION": "bf16x6"}
+        name = f"hessian_{'parts_' if to_parts else ''}{dtype}"
+        types, tile = pointers | {"x": f"*{dtype}"}, tile | {"TO_PARTS": to_parts}
+        yield compile_kernel(name, hessian_triton.gram, types, 8, **tile)
+    kernel, tile = hessian_triton.finish, {"SPLITS": 4, "SIZE": 128}
+    yield compile_kernel("hessian_finish", kernel, pointers, 8, **tile)
+
+
+def _unfolding() -> Iterator[Compiled]:
+    """Back from planes of 64, to rows in 16 bits."""
+    block = {"G": 64, "P": 1, "L": 64, "Q": 4, "ROWS": 16}
+    types, kernel = {"w": "*fp16", "constants": "*i32"}, unfold_triton.int4
+    yield compile_kernel("unfold_int4_fp16", kernel, types, 4, **block, BITS=16)
+    types, kernel = types | {"levels": "*fp32"}, unfold_triton.nf4
+    block |= {"BITS": 8, "NESTED": 256}
+    yield compile_kernel("unfold_nf4_fp16", kernel, types, 4, **block)
 
 
 def _int8_cases() -> Iterator[Compiled]:

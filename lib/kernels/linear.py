@@ -1,40 +1,46 @@
-"""A linear layer that multiplies by its codes: as small as they are, and fast.
+"""A quantized matrix in a kernel's layout: as small as its codes, and fast.
 
-    y = Ŵ x + b,   Ŵ as int4.py or nf4.py hold it, decoded inside the product
+    y = Ŵ x,   Ŵ as int4.py or nf4.py hold it, decoded inside the product
 
-A `PackedLinear` of N x K weights reads N K / 2 bytes, and then writes and reads 2 N K
-of Ŵ in each call. Here the N K / 2 are all. An act-order costs a gather of x, K
-elements a token, and Ŵ stays in the order that its groups were cut in.
+Dequantizing N x K weights reads N K / 2 bytes, and then writes and reads 2 N K of Ŵ in
+each call. Here the N K / 2 are all, until there are so many tokens that arithmetic, not
+bytes, takes the time: then Ŵ is written once. An act-order costs a gather of x, and Ŵ
+stays in the order that its groups were cut in.
 
-Read in order: `KernelLinear`, `accelerate`.
+Nothing is lost: `quantized` gives back, bit for bit, what `of` took.
+
+Read in order: `KernelMatrix`. Who uses it: lib/quant/packed_linear.py.
 """
 
 from dataclasses import fields
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.kernels.int4 import Int4, int4_product, pack_int4
+from lib.kernels.entry import DTYPES
+from lib.kernels.int4 import MIDDLE, Int4, int4_product, pack_int4
 from lib.kernels.nf4 import Nf4, nf4_product, pack_nf4
-from lib.models.walk import replace_layer
+from lib.kernels.planes import unpack_constants, unpack_planes
+from lib.kernels.unfold import unfold
+from lib.quant.double import DoubleConstants
 from lib.quant.grouped import Grouped
+from lib.quant.linear import Grid
 from lib.quant.normal_float import FourBit
-from lib.quant.packed_linear import PackedLinear
-from lib.quant.stored import Quantized, unstored
+from lib.quant.stored import Quantized
+
+MOST_TOKENS = {Int4: 256, Nf4: 96}  # up to so many the product decodes by itself
 
 
-class KernelLinear(nn.Module):
-    """`nn.Linear` over a matrix in a kernel's layout; for inference.
+class KernelMatrix(nn.Module):
+    """Ŵ in a kernel's layout; for inference.
 
-    Inputs are fp16, bf16 or float32; on a CPU the product is the kernels' reference.
+    Its tensors are buffers of bytes, so that they move with the model and no `half()`
+    rounds a step. They are in no state dict: that is for `quantized` to fill.
     """
 
     def __init__(
-        self,
-        weight: Int4 | Nf4,
-        bias: Float[Tensor, " rows"] | None = None,
-        order: Int[Tensor, " cols"] | None = None,
+        self, weight: Int4 | Nf4, order: Tensor | None, like: Grouped | FourBit
     ) -> None:
         super().__init__()
         values = {field.name: getattr(weight, field.name) for field in fields(weight)}
@@ -42,43 +48,64 @@ class KernelLinear(nn.Module):
         self.parts = {name: (t.dtype, t.shape) for name, t in tensors.items()}
         self.kind = type(weight)
         self.words = {k: v for k, v in values.items() if k not in tensors}
-        for name, tensor in tensors.items():  # as bytes: `half()` must not round steps
-            self.register_buffer(name, tensor.reshape(-1).view(torch.uint8))
-        self.register_buffer("bias", bias)
-        self.register_buffer("order", order)
+        for name, tensor in tensors.items():
+            flat = tensor.reshape(-1).view(torch.uint8)
+            self.register_buffer(name, flat, persistent=False)
+        self.register_buffer("order", order, persistent=False)
+        four_bit = isinstance(like, FourBit)
+        self.dtype = like.dtype if four_bit else torch.float32  # of the dequantized
+        self.ends = None if four_bit else (like.grid.low, like.grid.high)
 
     @classmethod
-    def of(cls, quantized: Quantized, bias: Tensor | None = None) -> "KernelLinear":
-        """The layer of a quantized matrix; ValueError where no kernel takes it."""
+    def of(cls, quantized: Quantized) -> "KernelMatrix":
+        """The layout of a quantized matrix; ValueError where no kernel takes it."""
         if isinstance(quantized, FourBit):
-            return cls(pack_nf4(quantized), bias)
+            return cls(pack_nf4(quantized), None, quantized)
         if not isinstance(quantized, Grouped):
             raise ValueError(f"no kernel multiplies by a {type(quantized).__name__}")
-        order = quantized.order
+        order, cut = quantized.order, quantized
         if order is not None:
-            quantized = Grouped(quantized.codes[:, order], quantized.grid)
-        return cls(pack_int4(quantized), bias, order)
+            cut = Grouped(quantized.codes[:, order], quantized.grid)
+        return cls(pack_int4(cut), order, quantized)
 
     @property
     def weight(self) -> Int4 | Nf4:
-        """The matrix, wherever this layer's buffers are."""
+        """The matrix, wherever the buffers are."""
         tensors = {
             name: getattr(self, name).view(dtype).view(shape)
             for name, (dtype, shape) in self.parts.items()
         }
         return self.kind(**tensors, **self.words)
 
+    def quantized(self) -> Grouped | FourBit:
+        """What `of` took."""
+        way_back = _four_bit if self.kind is Nf4 else _grouped
+        return way_back(self, self.weight)
+
+    def matrix(self, dtype: torch.dtype | None = None) -> Float[Tensor, "rows cols"]:
+        """Ŵ in `dtype`, or as it dequantizes."""
+        dtype = dtype or self.dtype
+        w = unfold(self.weight, dtype if dtype in DTYPES else torch.float32).to(dtype)
+        if self.order is None:
+            return w
+        return torch.empty_like(w).index_copy_(1, self.order, w)
+
+    def suits(self, x: Float[Tensor, "... cols"]) -> bool:
+        """Few tokens, of a dtype that kernels know, and no gradient is wanted."""
+        few = x.numel() <= MOST_TOKENS[self.kind] * x.shape[-1]
+        learns = x.requires_grad and torch.is_grad_enabled()
+        return few and x.dtype in DTYPES and not learns
+
     def forward(self, x: Float[Tensor, "... cols"]) -> Float[Tensor, "... rows"]:
-        """y = Ŵ x + b, in the dtype of x."""
+        """y = Ŵ x in the dtype of x; ValueError for an x with a gradient."""
         if self.order is not None:
             x = x.index_select(-1, self.order)
         product = nf4_product if self.kind is Nf4 else int4_product
-        y = product(x, self.weight)
-        return y if self.bias is None else y + self.bias.to(y)
+        return product(x, self.weight)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes, constants, order and bias."""
+        """Bytes of codes, constants and order."""
         return sum(buffer.nbytes for buffer in self.buffers())
 
     def extra_repr(self) -> str:
@@ -87,20 +114,33 @@ class KernelLinear(nn.Module):
         return f"{self.kind.__name__.lower()}, {rows}x{cols}, {self.nbytes:,} bytes"
 
 
-def accelerate(model: nn.Module) -> dict[str, str]:
-    """Replace each `PackedLinear` that a kernel takes by a `KernelLinear`, in place.
+def _grouped(held: KernelMatrix, weight: Int4) -> Grouped:
+    """Codes above their lowest one, and in their own order again."""
+    low, high = held.ends
+    by = MIDDLE if low < 0 else 0
+    codes = unpack_planes(weight.codes, weight.planes)
+    if by:
+        codes = (codes.to(torch.int16) - by).to(torch.int8)
+    if held.order is not None:
+        codes = torch.empty_like(codes).index_copy_(1, held.order, codes)
+    step, zero = weight.grid()
+    zero = (zero.expand(step.shape) - by).contiguous()
+    grid = Grid(step.float().contiguous(), zero, low, high)
+    return Grouped(codes, grid, held.order)
 
-    Return the layers that stay packed, and why: more than 4 bits, outliers apart, …
-    """
-    left = {}
-    for name, layer in list(model.named_modules()):
-        if not isinstance(layer, PackedLinear):
-            continue
-        tensors = {part: getattr(layer, part) for part in layer.names}
-        try:
-            fast = KernelLinear.of(unstored(tensors, layer.words), layer.bias)
-        except ValueError as why:
-            left[name] = str(why)
-            continue
-        replace_layer(model, name, fast)
-    return left
+
+def _four_bit(held: KernelMatrix, weight: Nf4) -> FourBit:
+    """Pairs of codes and the constants, both in row-major order."""
+    codes = unpack_planes(weight.codes, weight.planes).flatten()
+    constants = unpack_constants(weight.constants, weight.planes).T.flatten()
+    if constants.dtype == torch.uint8:
+        nested = weight.nested, weight.mean, weight.nested_block
+        constants = DoubleConstants(constants, *nested)
+    return FourBit(
+        packed=codes[::2] << 4 | codes[1::2],
+        constants=constants,
+        kind="nf4",
+        block=weight.planes.group,
+        shape=torch.Size((weight.codes.shape[1], weight.planes.cols)),
+        dtype=held.dtype,
+    )

@@ -9,8 +9,9 @@ block of rows is contiguous for each chunk: long loads, whichever row comes firs
 
     column(p, i) = G ⌊p / P⌋ + L (p mod P) + i,    P = ⌈G / L⌉ planes to a group of G
 
-L is 64 where it divides G, else 32; a group that L does not divide is padded to P L
-columns, and the planes to a multiple of four, with codes that meet no activation.
+A group that L does not divide is padded to P L columns, and the planes to a multiple of
+four, with codes that meet no activation. L is 64 where it divides G, unless 32 pads
+less: 576 columns in groups of 64 fill nine of twelve planes of 64, or 18 of 20 of 32.
 
 The constants of a chunk's groups lie side by side, filled up to four bytes: the least
 that the hardware copies in the background.
@@ -49,7 +50,8 @@ class Planes:
     @property
     def length(self) -> int:
         """L, the columns of a plane."""
-        return 64 if self.group % 64 == 0 else 32
+        left = self.cols // 64 % FOUR  # planes of 64 that no whole chunk holds
+        return 64 if self.group % 64 == 0 and left in (0, 3) else 32
 
     @property
     def per_group(self) -> int:

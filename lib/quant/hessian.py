@@ -7,7 +7,7 @@ Textbooks invert H by one Cholesky factor, then factor the inverse by another; r
 in the inverse is what makes the second one fail. Factoring H from its last row upward
 gives the same U by one factorization and one triangular solve, and H⁻¹ is never formed.
 
-Read in order: `Hessian`, `inverse_factor`.  Taught in notebooks/06.
+Read in order: `Hessian`, `gram`, `inverse_factor`.  Taught in notebooks/06.
 Source: Frantar et al. 2022, arXiv:2210.17323, section 3; Hassibi & Stork 1992 for H.
 """
 
@@ -16,6 +16,8 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from lib.quant.gpu import kernels_on
 
 LEAF = 96  # below this size a triangular solve is quicker than halving
 PANELS = 4  # H is symmetric: 4 panels of columns need 10 of their 16 blocks
@@ -40,15 +42,14 @@ class Hessian:
         if x.shape[-1] != self.features:
             raise ValueError(f"x has {x.shape[-1]} features; H has {self.features}")
         tokens = x.detach().reshape(-1, self.features)
-        wide = tokens if tokens.dtype == torch.float64 else tokens.float()
-        magnitude = wide.abs().sum(0, dtype=torch.float64)
+        magnitude = tokens.abs().sum(0, dtype=torch.float64)
         if not magnitude.isfinite().all():
-            bad = (~wide.isfinite()).any(1).nonzero().flatten()
+            bad = (~tokens.isfinite()).any(1).nonzero().flatten()
             raise ValueError(
-                f"{len(bad)} of {len(wide)} calibration tokens hold NaN or infinity "
+                f"{len(bad)} of {len(tokens)} calibration tokens hold NaN or infinity "
                 f"(first: token {bad[0].item() if len(bad) else '?'})"
             )
-        product = _upper_gram(wide)
+        product = gram(tokens)
         self._sum = product if self._sum is None else self._sum + product
         self._absolute = (
             magnitude if self._absolute is None else self._absolute + magnitude
@@ -79,8 +80,18 @@ class Hessian:
         return total
 
 
-def _upper_gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
-    """Σ x xᵀ in float64: products of the upper panels only, then mirrored."""
+def gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
+    """Σ x xᵀ in float64, of sums in float32 (of float64 x: in float64)."""
+    exact = x.dtype == torch.float64
+    if (kernels := kernels_on(x.device)) and not exact:
+        total = x.new_empty(x.shape[1], x.shape[1], dtype=torch.float32)
+        kernels.add_gram(total, x, keep=0.0)
+        return total.double()
+    return upper_gram(x if exact else x.float())
+
+
+def upper_gram(x: Float[Tensor, "n f"]) -> Float[Tensor, "f f"]:
+    """`gram` by products of the upper panels only, then mirrored."""
     features = x.shape[1]
     gram = torch.zeros(features, features, dtype=torch.float64, device=x.device)
     width = math.ceil(features / PANELS)

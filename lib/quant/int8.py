@@ -18,10 +18,13 @@ Source: Dettmers et al. 2022, arXiv:2208.07339, sections 2 and 3.
 
 import math
 from collections.abc import Iterable
+from types import ModuleType
 
 import torch
 from jaxtyping import Float, Int, Int8, Int32
 from torch import Tensor, nn
+
+from lib.quant.gpu import kernels_on
 
 THRESHOLD = 6.0
 TINY = 1e-36  # the least constant: 127 / C must stay finite
@@ -102,6 +105,9 @@ class Int8Linear(nn.Module):
     Weights of `features` (known outliers: they are the same for every token) stay in
     float16. Other features that reach the threshold in some batch keep their precision
     as inputs, and meet the int8 weights dequantized, as in bitsandbytes.
+
+    On a GPU kernels multiply, where no gradient is wanted (lib/kernels/int8.py): there
+    NaN and infinity spoil their token, and are no ValueError.
     """
 
     def __init__(
@@ -114,7 +120,7 @@ class Int8Linear(nn.Module):
     ):
         super().__init__()
         w = linear.weight.detach()
-        features = torch.as_tensor(features, dtype=torch.long)
+        features = torch.as_tensor(features, dtype=torch.long, device=w.device)
         if features.numel() and not 0 <= features.min() <= features.max() < w.shape[1]:
             raise ValueError(
                 f"features {features.min()} to {features.max()} are not among the "
@@ -139,6 +145,8 @@ class Int8Linear(nn.Module):
     def forward(self, x: Float[Tensor, "*batch features"]) -> Float[Tensor, "..."]:
         """Multiply by the outliers as they are, and by the rest in int8."""
         rows = x.flatten(0, -2)  # (tokens, features)
+        if (kernels := kernels_on(x.device)) and self.suits(x):
+            return self._by(kernels, rows).unflatten(0, x.shape[:-1])
         out = rows[:, self.features] @ self.kept.T.to(x)
         rows = rows.index_fill(1, self.features, 0)
         outliers = outlier_features(rows, threshold=self.threshold)
@@ -150,6 +158,22 @@ class Int8Linear(nn.Module):
         out += rescale(int8_product(codes, self.codes), constants, self.constants).to(x)
         out = out if self.bias is None else out + self.bias
         return out.unflatten(0, x.shape[:-1])
+
+    def _by(self, kernels: ModuleType, rows: Tensor) -> Tensor:
+        """Int8, outliers and bias in one product, and the kept columns, if any."""
+        w = kernels.Int8Matrix(self.codes, self.constants.float())
+        bias = None if self.bias is None else self.bias.detach().to(rows)
+        how = {"threshold": self.threshold, "bias": bias}
+        if not len(self.features):
+            return kernels.int8_linear(rows, w, **how)
+        out = kernels.int8_linear(rows.index_fill(1, self.features, 0), w, **how)
+        return out + rows[:, self.features] @ self.kept.T.to(rows)
+
+    def suits(self, x: Float[Tensor, "*batch features"]) -> bool:
+        """The kernels do this: a constant a row, no gradient, not float64."""
+        bias = self.bias is not None and self.bias.requires_grad
+        learns = torch.is_grad_enabled() and (x.requires_grad or bias)
+        return self.vectorwise and not learns and x.dtype != torch.float64
 
 
 def _check(x: Tensor, w: Tensor, threshold: float) -> None:

@@ -1,15 +1,18 @@
 """A linear layer that keeps nothing but packed codes and constants; and its file.
 
-    y = Ŵ x + b,   Ŵ unpacked anew in every call
+    y = Ŵ x + b,   Ŵ unpacked anew in every call; on a GPU inside the product
 
 The stored tensors are buffers, so that devices, state dicts and safetensors treat them
-as any other, and `nbytes` is what the layer really holds. It saves memory, not time: a
-kernel that multiplies by packed codes is lecture 16's.
+as any other, and `nbytes` is what the layer really holds. On a CPU that saves memory,
+not time. On a GPU whose kernels take the matrix, the layer holds it in their layout
+instead (lib/kernels/linear.py). State dicts and files know the stored tensors only,
+wherever the layer is.
 
 Read in order: `PackedLinear`, `save_quantized`, `load_quantized`.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.models.walk import replace_layer
+from lib.quant.gpu import kernels_on
 from lib.quant.stored import Quantized, Words, matrix, stored, unstored
 
 
@@ -34,22 +38,37 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.words = words
         self.names = tuple(tensors)
-        for name, tensor in tensors.items():
-            self.register_buffer(name, tensor)
+        self.fast: nn.Module | None = None  # a KernelMatrix, in place of the tensors
         self.register_buffer("bias", bias)
+        self._hold(tensors)
+        self._settle()
 
     @classmethod
     def of(cls, quantized: Quantized, bias: Tensor | None = None) -> "PackedLinear":
         """The layer of a quantized matrix."""
         return cls(*stored(quantized), bias)
 
-    def weight_matrix(self) -> Float[Tensor, "rows cols"]:
-        """Ŵ, unpacked."""
-        return matrix(unstored({n: getattr(self, n) for n in self.names}, self.words))
+    def tensors(self) -> dict[str, Tensor]:
+        """What `stored` made of the matrix."""
+        if self.fast is not None:
+            return stored(self.fast.quantized())[0]
+        return {name: getattr(self, name) for name in self.names}
+
+    def weight_matrix(
+        self, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "rows cols"]:
+        """Ŵ, unpacked; in `dtype`, or as it dequantizes."""
+        if self.fast is not None:
+            return self.fast.matrix(dtype)
+        w = matrix(unstored(self.tensors(), self.words))
+        return w if dtype is None else w.to(dtype)
 
     def forward(self, x: Float[Tensor, "... cols"]) -> Float[Tensor, "... rows"]:
         """y = Ŵ x + b, in the dtype of x."""
-        return nn.functional.linear(x, self.weight_matrix().to(x.dtype), self.bias)
+        if self.fast is None or not self.fast.suits(x):
+            return nn.functional.linear(x, self.weight_matrix(x.dtype), self.bias)
+        y = self.fast(x)
+        return y if self.bias is None else y + self.bias.to(y)
 
     @property
     def nbytes(self) -> int:
@@ -60,6 +79,50 @@ class PackedLinear(nn.Module):
         """Kind, shape and bytes, for printing a model."""
         rows, cols = self.words["shape"]
         return f"{self.words['kind']}, {rows}x{cols}, {self.nbytes:,} bytes"
+
+    def _hold(self, tensors: dict[str, Tensor]) -> None:
+        self.fast = None
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+
+    def _settle(self) -> None:
+        """Hold what the device wants: the kernels' layout, or the stored tensors."""
+        device = next(self.buffers()).device
+        kernels = kernels_on(device)
+        if kernels is None and self.fast is not None:
+            self._hold(self.tensors())
+        elif kernels is not None and self.fast is None:
+            quantized = unstored(self.tensors(), self.words)
+            try:
+                self.fast = kernels.linear.KernelMatrix.of(quantized)
+            except ValueError:  # no kernel takes this matrix
+                return
+            for name in self.names:
+                delattr(self, name)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Move the stored tensors as bytes, so that no `half()` rounds a constant."""
+        held = {} if self.fast is not None else self.tensors()
+        for name, tensor in held.items():
+            setattr(self, name, tensor.reshape(-1).view(torch.uint8))
+        super()._apply(fn, recurse)
+        for name, tensor in held.items():
+            moved = getattr(self, name).view(tensor.dtype).view(tensor.shape)
+            setattr(self, name, moved)
+        self._settle()
+        return self
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.fast is not None:
+            tensors = self.tensors()
+            destination |= {prefix + name: tensors[name] for name in self.names}
+
+    def _load_from_state_dict(self, *args) -> None:
+        if self.fast is not None:
+            self._hold(self.tensors())
+        super()._load_from_state_dict(*args)
+        self._settle()
 
 
 def dense(model: nn.Module) -> nn.Module:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lib.bench import recall, record
+from lib.bench.record import _commit
 
 
 def test_what_is_recorded_is_recalled_with_its_provenance(tmp_path):
@@ -15,6 +16,13 @@ def test_what_is_recorded_is_recalled_with_its_provenance(tmp_path):
     assert back.versions["torch"] == torch.__version__
     assert back.device and back.commit and back.device in back.provenance()
     assert [p.name for p in tmp_path.iterdir()] == [path.name], "a draft was left"
+
+
+def test_a_commit_is_recorded_as_given_or_as_git_says(tmp_path):
+    record("copied", {}, protocol="", commit="1a2b3c4", folder=tmp_path)
+    assert recall("copied", folder=tmp_path).commit == "1a2b3c4"
+    record("at_home", {}, protocol="", folder=tmp_path)
+    assert recall("at_home", folder=tmp_path).commit == _commit()
 
 
 def test_recording_again_replaces(tmp_path):

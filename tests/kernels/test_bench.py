@@ -3,13 +3,17 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from lib.bench import __main__ as command
 from lib.bench import (
+    decode,
     kernel_cast,
     kernel_gptq,
+    kernel_hessian,
     kernel_int4,
     kernel_int8,
     kernel_nf4,
@@ -23,7 +27,7 @@ from lib.kernels.tiles import Tile
 
 OPERATIONS = (
     *(kernel_int4, kernel_int8, kernel_nf4, kernel_nf4_dequantize),
-    *(kernel_cast, kernel_gptq, kernel_wanda),
+    *(kernel_cast, kernel_gptq, kernel_hessian, kernel_wanda),
 )
 
 
@@ -62,6 +66,8 @@ def test_ratios_are_what_they_say(monkeypatch):
         0.5,
         3,
     )
+    row.flops = int(16 * kernel_rows.FLOPS)
+    assert row.floor == 16, "the products take longer than the bytes"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a graph holds no sleep")
@@ -80,16 +86,38 @@ def test_candidates_fit_the_columns():
 
 
 def test_the_command_names_its_operations():
-    def command(*arguments):
+    def run(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "lib.bench", *arguments],
             capture_output=True,
             text=True,
         )
 
-    assert "nf4_dequantize" in command().stdout.split()
-    unknown = command("int5")
+    assert "nf4_dequantize" in run().stdout.split()
+    unknown = run("int5")
     assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
+
+
+@pytest.mark.parametrize("given", [[], ["--commit", "1a2b3c4"]])
+def test_both_commands_hand_the_commit_on(given, monkeypatch):
+    kept = {}
+
+    def keep(name, results, *, protocol, commit):
+        kept[name] = results, commit
+        return Path(name)
+
+    for module, arguments in (
+        (command, ["hessian", "--sizes", "64x64", "--tokens", "8"]),
+        (decode, ["--shapes", "tiny", "--formats", "fp16", "int4"]),
+    ):
+        monkeypatch.setattr(module, "record", keep)
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments, *given])
+        monkeypatch.setattr(decode, "apart", lambda *case: decode.Row(*case[:2]))
+        assert not module.main()
+    suffix = "" if torch.cuda.is_available() else "_cpu"
+    assert kept.keys() == {f"hessian{suffix}", f"decode{suffix}"}
+    for results, commit in kept.values():
+        assert len(results["rows"]) == 2 and commit == (given[1] if given else None)
 
 
 def test_the_best_right_tile_is_kept(monkeypatch):

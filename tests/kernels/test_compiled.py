@@ -108,6 +108,12 @@ def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels
     assert kernel.count("STG") == kernel.count("STG", "128") == 4
 
 
+def test_unfolded_rows_are_written_16_bytes_at_a_time(kernels):
+    for name in ("unfold_int4_fp16", "unfold_nf4_fp16"):
+        kernel = kernels[name]
+        assert kernel.count("STG") == kernel.count("STG", "128") == 4, "four planes"
+
+
 def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
     """16 weights a thread, 8 to a load; its 8 norms alone go through shared memory."""
     for name in ("wanda_2_of_4_fp16", "wanda_4_of_8_fp16"):
@@ -153,6 +159,22 @@ def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels
         for flushing in ("FADD.FTZ", "FMUL.FTZ", "FFMA.FTZ"):
             assert part == "nvfp4" or not kernel.count(flushing), kernel.name
         assert kernel.count("FCHK") == (part == "nvfp4"), "t is rounded correctly"
+
+
+def test_columns_of_x_reach_the_matrix_unit_as_they_lie_in_memory(kernels):
+    """16 bits: copies of 16 bytes, read turned by the unit; into parts, room for two.
+
+    Of float32 six products for one, each twice as long as a turn of 16 tokens.
+    """
+    for name in ("hessian_fp16", "hessian_parts_bf16"):
+        kernel = kernels[name]
+        assert kernel.count("HGMMA") == 4, f"{name}: 64 tokens a turn, 16 at a time"
+        assert kernel.count("LDGSTS") == kernel.count("LDGSTS", "128") > 0
+    assert kernels["hessian_parts_fp32"].count("HGMMA") == 2 * 6
+    two = kernels["hessian_parts_bf16"]
+    assert two.registers <= 128 and 2 * two.shared <= SHARED, "two programs of 8 warps"
+    for kernel in (kernels["hessian_fp16"], kernels["hessian_finish"]):
+        assert kernel.count("STG") == kernel.count("STG", "128") > 0, kernel.name
 
 
 @pytest.mark.skipif(MISSING is not None, reason="Triton is not installed")

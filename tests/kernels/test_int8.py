@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+import lib.kernels
+from lib.kernels import int8 as module
 from lib.kernels.int8 import (
     MOST_COLUMNS,
     Int8Matrix,
@@ -16,6 +18,7 @@ from lib.kernels.int8 import (
     pack_int8,
 )
 from lib.kernels.tiles import Tile, inside
+from lib.quant import int8 as layers
 from lib.quant.int8 import Int8Linear, outlier_features, quantize_rows
 
 HALF = torch.float16
@@ -220,14 +223,22 @@ def test_a_view_that_is_not_contiguous(device, generator):
     check(launch(x, w, **SKINNY), x, w)
 
 
-def test_the_kernels_agree_with_the_layer(device, generator):
+@pytest.mark.parametrize("features", [(), (3, 50)])
+def test_the_layer_takes_the_kernels(features, device, generator, monkeypatch):
     linear = nn.Linear(96, 17)
-    layer = Int8Linear(linear).to(device)
-    w = Int8Matrix(layer.codes, layer.constants)
-    x = activations(6, 96, generator, dtype=torch.float32).to(device)
+    x = activations(6, 96, generator, dtype=torch.float32)
+    layer = Int8Linear(linear, features=features)
     with torch.no_grad():
-        y = launch(x, w, bias=layer.bias)
-        assert torch.allclose(y, layer(x), rtol=1e-5, atol=1e-5)
+        expected = layer(x)
+        if device == "cpu":
+            monkeypatch.setattr(layers, "kernels_on", lambda device: lib.kernels)
+            monkeypatch.setattr(module, "int8_reference", launch)
+        y = layer.to(device)(x.to(device).view(2, 3, 96)).cpu().flatten(0, 1)
+        assert torch.allclose(y, expected, rtol=1e-5, atol=1e-5)
+        monkeypatch.setattr(module, "checked_activations", None)
+        with pytest.raises(TypeError, match="not callable"):
+            layer(x.to(device))
+    layer(x.to(device))  # its bias learns: no kernel then
 
 
 def test_the_entry_takes_what_linear_takes(device, generator):

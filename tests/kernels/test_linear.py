@@ -1,18 +1,29 @@
-"""A layer that multiplies by codes computes what the layer that unpacks them does."""
+"""On a GPU a layer multiplies by its codes, and nobody else can tell."""
+
+import copy
+import io
 
 import pytest
 import torch
 from torch import nn
 
-from lib.kernels.linear import KernelLinear, accelerate
+import lib.kernels
+from lib.kernels import int4, nf4, unfold
+from lib.kernels.linear import MOST_TOKENS, KernelMatrix
+from lib.kernels.planes import FOUR, Planes
+from lib.quant import packed_linear
 from lib.quant.gptq import GPTQ
+from lib.quant.gpu import kernels_on
 from lib.quant.grouped import Grouped, round_to_nearest
 from lib.quant.hessian import Hessian
 from lib.quant.normal_float import quantize_4bit
-from lib.quant.packed_linear import PackedLinear
+from lib.quant.packed_linear import PackedLinear, load_quantized, save_quantized
 from lib.quant.spqr import SpQR
+from lib.quant.stored import matrix, stored
 
-ROWS, COLS = 48, 256
+ROWS, COLS = 48, 192
+
+pytestmark = pytest.mark.usefixtures("poisoned")
 
 
 def random_layer(generator):
@@ -22,68 +33,200 @@ def random_layer(generator):
     return torch.randn(ROWS, COLS, generator=generator), seen
 
 
-def methods(generator):
-    w, seen = random_layer(generator)
-    return {
-        "symmetric": round_to_nearest(w, bits=4, group=64, symmetric=True),
-        "zero points": round_to_nearest(w, bits=4, group=64),
-        "3 bits": round_to_nearest(w, bits=3, group=32),
-        "act-order": GPTQ(4, 64, act_order=True).quantize(w, seen),
-        "nf4": quantize_4bit(w),
-        "nf4 double": quantize_4bit(w, double=True),
-    }
+METHODS = {
+    "symmetric": lambda w, _: round_to_nearest(w, bits=4, group=64, symmetric=True),
+    "zero points": lambda w, _: round_to_nearest(w, bits=4, group=64),
+    "3 bits": lambda w, _: round_to_nearest(w, bits=3, group=32),
+    "odd groups": lambda w, _: round_to_nearest(w, bits=2, group=24, symmetric=True),
+    "act-order": lambda w, seen: GPTQ(4, 64, act_order=True).quantize(w, seen),
+    "nf4": lambda w, _: quantize_4bit(w.half()),
+    "nf4 double": lambda w, _: quantize_4bit(w, double=True),
+}
+
+
+@pytest.fixture(params=METHODS)
+def quantized(request, generator):
+    return METHODS[request.param](*random_layer(generator))
+
+
+@pytest.fixture
+def gpu(device, monkeypatch):
+    """Where the layers take kernels: a GPU, or a CPU that is taken for one."""
+    if device == "cpu":
+        monkeypatch.setattr(packed_linear, "kernels_on", lambda device: lib.kernels)
+        monkeypatch.setattr(int4, "int4_reference", int4.launch)
+        monkeypatch.setattr(nf4, "nf4_reference", nf4.launch)
+        monkeypatch.setattr(unfold, "unfold_reference", unfold.launch)
+    return device
+
+
+@pytest.fixture
+def back(monkeypatch):
+    """A way back to a CPU that is taken for nothing else."""
+
+    def go(module):
+        monkeypatch.setattr(packed_linear, "kernels_on", kernels_on)
+        return module.to("cpu")
+
+    return go
+
+
+def test_kernels_want_a_gpu_and_triton(device, monkeypatch):
+    assert kernels_on(torch.device("cpu")) is None
+    assert kernels_on(torch.device("meta")) is None
+    assert kernels_on(torch.device("cuda")) is lib.kernels
+    monkeypatch.setattr(lib.kernels.compiler, "MISSING", ImportError())
+    assert kernels_on(torch.device("cuda")) is None
+
+
+def test_what_goes_in_comes_back(quantized):
+    folded = KernelMatrix.of(quantized)
+    (mine, about), (theirs, words) = stored(folded.quantized()), stored(quantized)
+    assert about == words and mine.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert mine[name].dtype == tensor.dtype and torch.equal(mine[name], tensor)
+    assert torch.equal(folded.matrix(), matrix(quantized))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_unfolded_it_is_the_matrix(quantized, dtype, device):
+    weight = KernelMatrix.of(quantized).to(device).weight
+    w = unfold.launch(weight, dtype)
+    assert torch.equal(w, unfold.unfold_reference(weight, dtype)) and w.dtype == dtype
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_it_is_the_product_with_the_unpacked_matrix(bias, device, generator):
-    b = torch.randn(ROWS, generator=generator).to(device) if bias else None
-    x = torch.randn(2, 3, COLS, generator=generator).to(device)
-    for name, quantized in methods(generator).items():
-        packed = PackedLinear.of(quantized).to(device)
-        exact = packed(x.double()) + (0.0 if b is None else b.double())
-        layer = KernelLinear.of(quantized, b).to(device)
-        y = layer(x)
-        assert y.shape == (2, 3, ROWS) and y.dtype == x.dtype
-        terms = x.double().abs() @ packed.weight_matrix().double().abs().T
-        bound = 2.0**-23 * (COLS + 8) * (terms + (0 if b is None else b.abs()))
-        assert ((y - exact).abs() <= bound).all(), name
+def test_it_is_the_product_with_the_unpacked_matrix(quantized, bias, gpu, generator):
+    b = torch.randn(ROWS, generator=generator) if bias else None
+    x = torch.randn(2, 3, COLS, generator=generator)
+    w = KernelMatrix.of(quantized).matrix(torch.float32).double()
+    exact = x.double() @ w.T + (0.0 if b is None else b.double())
+    layer = PackedLinear.of(quantized, b).to(gpu)
+    assert layer.fast is not None
+    y = layer(x.to(gpu)).cpu()
+    assert y.shape == (2, 3, ROWS) and y.dtype == x.dtype
+    terms = x.double().abs() @ w.abs().T + (0 if b is None else b.abs())
+    assert ((y - exact).abs() <= 2.0**-23 * (COLS + 8) * terms).all()
+
+
+def test_many_tokens_gradients_and_float64_take_the_matrix(quantized, gpu, generator):
+    layer = PackedLinear.of(quantized).to(gpu)
+    most = MOST_TOKENS[layer.fast.kind]
+    x = torch.randn(most + 1, COLS, generator=generator).to(gpu)
+    learns = x[:2].clone().requires_grad_()
+    assert layer.fast.suits(x[:most]) and not layer.fast.suits(x)
+    assert not layer.fast.suits(x[:1].double()) and not layer.fast.suits(learns)
+    with torch.no_grad():
+        assert layer.fast.suits(learns)
+    w = KernelMatrix.of(quantized).matrix(torch.float32).to(x)
+    assert torch.allclose(layer(x), x @ w.T, atol=1e-4)
+    assert torch.allclose(layer(x[:2].double()), x[:2].double() @ w.double().T)
+    layer(learns).sum().backward()
+    assert torch.allclose(learns.grad[0], w.sum(0), atol=1e-3)
+
+
+def test_it_holds_one_copy(generator, gpu):
+    w = torch.randn(ROWS, 256, generator=generator)
+    for name in ("symmetric", "nf4", "nf4 double"):
+        layer = PackedLinear.of(METHODS[name](w, None))
+        nbytes = sum(tensor.nbytes for tensor in layer.tensors().values())
+        assert layer.to(gpu).nbytes <= nbytes + 8, name
+
+
+def same_state(one, other):
+    a, b = one.state_dict(), other.state_dict()
+    assert a.keys() == b.keys()
+    for name, tensor in a.items():
+        assert tensor.dtype == b[name].dtype and torch.equal(
+            tensor.cpu(), b[name].cpu()
+        )
+
+
+def test_state_moves_casts_and_copies(quantized, generator, gpu, back):
+    bias = torch.randn(ROWS, generator=generator)
+    tensors, words = stored(quantized)
+    plain = nn.Sequential(PackedLinear(tensors, words, bias))
+    fast = copy.deepcopy(plain).to(gpu)
+    assert fast[0].fast is not None and fast.state_dict().keys() >= {"0.bias"}
+    same_state(fast, plain)
+    x = torch.randn(2, COLS, generator=generator).to(gpu)
+    y = fast(x)
+    assert torch.equal(copy.deepcopy(fast)(x), y)
+    file = io.BytesIO()
+    torch.save(fast, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False)(x), y)
+    half = copy.deepcopy(fast).half()  # constants in float32 must stay as they are
+    assert torch.equal(half[0].weight_matrix(), fast[0].weight_matrix())
+    assert (half(x.half()) - y).norm() / y.norm() < 2e-3
+    again = back(fast)
+    assert again[0].fast is None
+    same_state(again, nn.Sequential(PackedLinear(tensors, words, bias)))
+    w = matrix(quantized).float()
+    assert torch.equal(again(x.cpu()), nn.functional.linear(x.cpu(), w, bias))
+
+
+def test_a_load_reaches_the_layout(generator, gpu):
+    one, two = (
+        PackedLinear.of(round_to_nearest(w, bits=4, group=64)).to(gpu)
+        for w in torch.randn(2, ROWS, COLS, generator=generator)
+    )
+    x = torch.randn(2, COLS, generator=generator).to(gpu)
+    assert not torch.equal(one(x), two(x))
+    missing, extra = one.load_state_dict(two.state_dict())
+    assert not missing and not extra and torch.equal(one(x), two(x))
+
+
+def test_few_groups_are_padded_little():
+    """SmolLM2's 576 columns are nine groups of 64: no multiple of four planes of 64."""
+    for cols, group, length, padded in (
+        *((576, 64, 32, 640), (1536, 64, 64, 1536), (4096, 128, 64, 4096)),
+        *((4096, 32, 32, 4096), (96, 24, 32, 128), (192, 48, 32, 256)),
+    ):
+        planes = Planes(cols, group)
+        assert planes.length == length, (cols, group)
+        assert FOUR * planes.chunks * planes.length == padded, (cols, group)
+
+
+def test_casts_round_no_constant_on_a_cpu_either(quantized):
+    plain = PackedLinear.of(quantized)
+    same_state(copy.deepcopy(plain).half().double(), plain)
+
+
+def test_a_file_is_the_same_from_either(generator, gpu, tmp_path):
+    def model(seed):
+        layers = (
+            METHODS[name](*random_layer(generator.manual_seed(seed)))
+            for name in ("zero points", "nf4 double")
+        )
+        return nn.ModuleList(PackedLinear.of(layer) for layer in layers)
+
+    save_quantized(model(0), tmp_path / "plain")
+    save_quantized(model(0).to(gpu), tmp_path / "fast")
+    assert (tmp_path / "plain").read_bytes() == (tmp_path / "fast").read_bytes()
+    loaded = load_quantized(model(1), tmp_path / "fast").to(gpu)
+    same_state(loaded, model(0))
 
 
 def test_an_order_is_an_order(generator):
-    found = methods(generator)["act-order"]
+    found = METHODS["act-order"](*random_layer(generator))
     assert isinstance(found, Grouped)
     assert not torch.equal(found.order, torch.arange(COLS)), "nothing to undo"
 
 
-def test_as_small_as_packed(generator):
-    found = methods(generator)
-    for name in ("symmetric", "nf4", "nf4 double"):
-        fast, packed = KernelLinear.of(found[name]), PackedLinear.of(found[name])
-        assert fast.nbytes <= packed.nbytes + 8, name
-
-
-def test_half_precision_and_moves(device, generator):
-    layer = KernelLinear.of(methods(generator)["nf4 double"]).to(device)
-    x = torch.randn(4, COLS, generator=generator).to(device)
-    y = layer.half()(x.half())  # constants in float32 must stay as they are stored
-    assert y.dtype == torch.float16
-    assert (y - layer(x)).norm() / y.float().norm() < 2e-3
-
-
-def test_what_no_kernel_takes_stays_packed(device, generator):
+def test_what_no_kernel_takes_stays_packed(gpu, generator):
     w, seen = random_layer(generator)
-    model = nn.Sequential(
-        PackedLinear.of(round_to_nearest(w, bits=4, group=64)),
-        PackedLinear.of(round_to_nearest(w[:, :ROWS], bits=8, group=ROWS)),
-        PackedLinear.of(quantize_4bit(w[:, :ROWS])),  # blocks of 64, rows of 48
-        PackedLinear.of(SpQR().quantize(w, seen)),
-        nn.Linear(3, 3),
-    )
-    kept = list(model)[1:]
-    left = accelerate(model)
-    assert left.keys() == {"1", "2", "3"}
-    assert "4 bits" in left["1"] and "64" in left["2"] and "Sparse" in left["3"]
-    assert isinstance(model[0], KernelLinear) and list(model)[1:] == kept
-    assert "int4, 48x256" in repr(model)
-    with pytest.raises(ValueError, match="SparseGrouped"):
-        KernelLinear.of(SpQR().quantize(w, seen))
+    for quantized, why in (
+        (round_to_nearest(w, bits=8, group=COLS), "4 bits"),
+        (quantize_4bit(w[:, :ROWS]), "64"),  # blocks of 64, rows of 48
+        (quantize_4bit(w, kind="fp4"), "fp4"),
+        (SpQR().quantize(w, seen), "SparseGrouped"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            KernelMatrix.of(quantized)
+        layer = PackedLinear.of(quantized).to(gpu)
+        assert layer.fast is None
+        x = torch.randn(2, layer.words["shape"][1], generator=generator).to(gpu)
+        assert torch.allclose(layer(x), x @ matrix(quantized).to(x).T, atol=1e-4)
+    layer = PackedLinear.of(quantize_4bit(w)).to(gpu)
+    assert "nf4, 48x192" in repr(layer)
