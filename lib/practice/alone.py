@@ -1,0 +1,115 @@
+"""An answer as its own cell defines it, with nothing around it that could compute.
+
+    alone(function)      its cell is read; what it calls is its kernels and allocation
+    examine(function)    what the compiler makes of the cell's kernel, for Hopper
+
+At a student's desk the function is the notebook's own. A grader's stand-in has
+`source`, the text of the answer in the submitted file, and `apart(text, name)`: the
+function `name` of a fresh process that has run the course's own cells and then `text`,
+and no other cell of the student's. So what is judged is what was read.
+
+Read in order: `alone`, `only_kernels`, `examine`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lib.hopper import Compiled, compiled_text
+from lib.practice import fences
+from lib.practice.reading import is_kernel, read, source_of
+
+EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
+FILLED = {"zeros", "zeros_like", "new_zeros", "full", "full_like", "new_full"}
+FILLED |= {"fill_", "zero_"}
+VIEWS = {"view", "_unsafe_view", "unsqueeze", "t", "transpose", "select", "slice"}
+VIEWS |= {"alias", "detach", "as_strided", "expand", "squeeze", "permute"}
+GUARD = "from lib.practice import only_kernels\n{0} = only_kernels({0})"
+UNREAD = "from lib.hopper import compiled_text as examined"
+
+
+def alone(function: Callable) -> Callable:
+    """`function`, after its cell was read, where only kernels compute.
+
+    AssertionError where the cell has what is neither a kernel nor a launch.
+    """
+    source, name = source_of(function), function.__name__
+    functions = read(source)
+    if name not in functions or not any(map(is_kernel, functions.values())):
+        raise AssertionError(
+            f"the cell of {name} has no kernel: a function under @triton.jit, "
+            f"which {name} launches"
+        )
+    if apart := getattr(function, "apart", None):
+        return apart(f"{source}\n\n{GUARD.format(name)}", name)
+    return only_kernels(function)
+
+
+def only_kernels(function: Callable) -> Callable:
+    """`function`, in which PyTorch may allocate and nothing else.
+
+    What is allocated and not filled holds NaN, or 0x55 in every byte. AssertionError
+    where PyTorch computes, or where no kernel is launched.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        before = len(fences.launches)
+        with _Guard(function.__name__):
+            value = function(*args, **kwargs)
+        if len(fences.launches) == before:
+            raise AssertionError(f"{function.__name__} launched no kernel")
+        return value
+
+    return guarded
+
+
+class _Guard(TorchDispatchMode):
+    """Refuses every operation of PyTorch but allocation and views."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        operation = func.name().removeprefix("aten::").partition(".")[0]
+        inside = fences.is_running()
+        if not inside and operation not in EMPTY | FILLED | VIEWS:
+            raise AssertionError(
+                f"{self.name} asks PyTorch for `{operation}`: that is a kernel of "
+                "PyTorch's, with a journey of its own. Let yours do it"
+            )
+        out = func(*args, **(kwargs or {}))
+        if not inside and operation in EMPTY and out.numel():
+            if out.is_floating_point():
+                out.fill_(torch.nan)
+            else:
+                out.view(torch.uint8).fill_(0x55)
+        return out
+
+
+def examine(
+    function: Callable,
+    kernel: str,
+    pointers: dict[str, str],
+    *,
+    multiples: set[str],
+    constants: dict[str, int],
+) -> Compiled:
+    """What the compiler makes of `kernel` in the cell of `function`, for Hopper.
+
+    `pointers` are the dtypes of its tensors, `multiples` the arguments that are whole
+    multiples of 16; what is no constant either is int32. AssertionError where the cell
+    does not pass `read`, or the compiler refuses it.
+    """
+    source = source_of(function)
+    functions = read(source)
+    if kernel not in functions or not is_kernel(functions[kernel]):
+        raise AssertionError(f"the cell of {function.__name__} has no kernel {kernel}")
+    compiled = compiled_text
+    if apart := getattr(function, "apart", None):
+        compiled = apart(UNREAD, "examined")
+    return compiled(source, kernel, pointers, sorted(multiples), constants)
