@@ -70,12 +70,18 @@ class Answers:
         for node in tree.body[1 if docstring else 0 :]:
             text = ast.get_source_segment(source, node) or ""
             if isinstance(node, ast.FunctionDef):
-                functions[node.name] = text
+                lines = source.split("\n")[first_line(node) - 1 : node.end_lineno]
+                functions[node.name] = "\n".join(lines)
             elif isinstance(node, ast.Assign) and text.startswith("LOSES"):
                 loses = frozenset(ast.literal_eval(node.value))
             else:
                 helpers.append(text)
         return cls(docstring, loses, functions, "\n".join(helpers))
+
+
+def first_line(function: ast.FunctionDef) -> int:
+    """The line on which a function begins, its decorators included."""
+    return min([function, *function.decorator_list], key=lambda x: x.lineno).lineno
 
 
 def functions_of(cell: NotebookNode) -> dict[str, ast.FunctionDef]:
@@ -97,7 +103,7 @@ def answered(nb: NotebookNode, answers: Answers) -> NotebookNode:
         lines = cell.source.split("\n")
         for name, node in reversed(functions_of(cell).items()):
             if name in answers.functions:
-                start, end = node.lineno - 1, node.end_lineno
+                start, end = first_line(node) - 1, node.end_lineno
                 # the closing marker is a comment behind the last statement
                 if end < len(lines) and "### END SOLUTION" in lines[end]:
                     end += 1
