@@ -49,16 +49,22 @@ class Compiled:
         return sum(n for name, n in named if all(part in name for part in parts))
 
 
-def compiled(name: str, source: Any, options: dict[str, Any]) -> Compiled:
-    """Compile Triton's `ASTSource`, and read the result."""
+def compiled(name: str, source: Any, options: dict, *, ptx: bool = False) -> Compiled:
+    """Compile Triton's `ASTSource`, and read the result.
+
+    Instructions are the machine's, or with `ptx` those of Triton's own assembly, for
+    which nothing has to be disassembled.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
 
     binary = triton.compile(source, GPUTarget("cuda", HOPPER, 32), options)
     registers, stack, fixed = _resources(binary.asm["cubin"])
-    operations = re.findall(
-        r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)", binary.asm["sass"], re.MULTILINE
+    pattern = (
+        r"^\t(?:@\S+ )?([a-z][\w.:]*)" if ptx else r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)"
     )
+    text = binary.asm["ptx" if ptx else "sass"]
+    operations = re.findall(pattern, text, re.MULTILINE)
     return Compiled(
         name,
         registers,
@@ -133,8 +139,8 @@ def compiled_text(
     """Compile a cell's `kernel` with these constants.
 
     Arguments without a pointer's dtype are int32; those in `divisible`, multiples of
-    16. It happens in a new process, in which Triton compiles. AssertionError with what
-    the compiler said, or where it takes too long.
+    16. Instructions are PTX. It happens in a new process, in which Triton compiles.
+    AssertionError with what the compiler said, or where it takes too long.
     """
     asked = json.dumps([text, kernel, pointers, divisible, constants])
     with tempfile.TemporaryDirectory() as cache:
@@ -203,7 +209,7 @@ def _compile_asked(
         }
         source = ASTSource(kernel, types, constants, attributes)
         options = {"num_warps": WARPS, "num_stages": STAGES}
-        return compiled(name, source, options)
+        return compiled(name, source, options, ptx=True)
 
 
 def main() -> None:

@@ -16,17 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from lib.hopper import Compiled, compiled_text
 from lib.practice import fences
-from lib.practice.reading import is_kernel, read, source_of
+from lib.practice.reading import TENSOR, TORCH, is_kernel, read, source_of
 
-EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
-FILLED = {"zeros", "zeros_like", "new_zeros", "full", "full_like", "new_full"}
-FILLED |= {"fill_", "zero_"}
-VIEWS = {"view", "_unsafe_view", "unsqueeze", "t", "transpose", "select", "slice"}
-VIEWS |= {"alias", "detach", "as_strided", "expand", "squeeze", "permute"}
+EMPTY = {"empty", "empty_like", "new_empty"}
+READ = {"__get__", "__getitem__", "__len__", "__iter__"}  # shapes, and views
 GUARD = "from lib.practice import only_kernels\n{0} = only_kernels({0})"
 UNREAD = "from lib.hopper import compiled_text as examined"
 
@@ -67,27 +64,26 @@ def only_kernels(function: Callable) -> Callable:
     return guarded
 
 
-class _Guard(TorchDispatchMode):
-    """Refuses every operation of PyTorch but allocation and views."""
+class _Guard(TorchFunctionMode):
+    """Refuses every function of PyTorch but allocation, views and shapes."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        operation = func.name().removeprefix("aten::").partition(".")[0]
-        inside = fences.is_running()
-        if not inside and operation not in EMPTY | FILLED | VIEWS:
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if fences.is_running():
+            return func(*args, **(kwargs or {}))
+        if func.__name__ not in TORCH | TENSOR | READ:
             raise AssertionError(
-                f"{self.name} asks PyTorch for `{operation}`: that is a kernel of "
+                f"{self.name} asks PyTorch for `{func.__name__}`: that is a kernel of "
                 "PyTorch's, with a journey of its own. Let yours do it"
             )
         out = func(*args, **(kwargs or {}))
-        if not inside and operation in EMPTY and out.numel():
+        if func.__name__ in EMPTY and out.numel():
+            out.view(torch.uint8).fill_(0x55)
             if out.is_floating_point():
                 out.fill_(torch.nan)
-            else:
-                out.view(torch.uint8).fill_(0x55)
         return out
 
 

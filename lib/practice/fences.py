@@ -86,6 +86,22 @@ class Launch:
     names: dict[int, str] = field(default_factory=dict)  # of tensors, by address
     fences: list[Fence] = field(default_factory=list)
 
+    def begin(self, executor: Any, args: tuple, kwargs: dict) -> None:
+        """Note the tensors' names and the grid; ValueError for one without end."""
+        known = {k: v for k, v in kwargs.items() if k in executor.arg_names}
+        named = inspect.getcallargs(executor.fn, *args, **known)
+        for name, value in reversed(named.items()):
+            if isinstance(value, Tensor):
+                self.names[value.data_ptr()] = name
+        grid = executor.grid(named) if callable(executor.grid) else executor.grid
+        self.grid = tuple(int(length) for length in grid) + (1,) * (3 - len(grid))
+        if math.prod(self.grid) > MOST_PROGRAMS:
+            raise ValueError(
+                f"{self.kernel}: a grid of {self.grid}, more than {MOST_PROGRAMS:,} "
+                "programs, takes the interpreter too long. Is it a program a block?"
+            )
+        launches.append((self.kernel, self.grid))
+
     def admit(self, name: str, tensor: Tensor) -> int:
         """The place of a tensor: the same for one that came before."""
         address = tensor.data_ptr()
@@ -210,23 +226,9 @@ def _install(interpreter: Any) -> None:
     def run(executor, *args, **kwargs):
         builder = interpreter.interpreter_builder
         launch = Launch(executor.fn.__name__, lambda: builder.grid_idx)
-        known = {k: v for k, v in kwargs.items() if k in executor.arg_names}
-        named = inspect.getcallargs(executor.fn, *args, **known)
-        launch.names = {
-            tensor.data_ptr(): name
-            for name, tensor in reversed(named.items())
-            if isinstance(tensor, Tensor)
-        }
-        grid = executor.grid(named) if callable(executor.grid) else executor.grid
-        launch.grid = tuple(int(length) for length in grid) + (1,) * (3 - len(grid))
-        if math.prod(launch.grid) > MOST_PROGRAMS:
-            raise ValueError(
-                f"a grid of {launch.grid}: more than {MOST_PROGRAMS:,} programs take "
-                "the interpreter too long. Is it one program a block?"
-            )
-        launches.append((launch.kernel, launch.grid))
         _running.append(launch)
         try:
+            launch.begin(executor, args, kwargs)
             plain_run(executor, *args, **kwargs)
         except interpreter.InterpreterError as error:
             raise _explained(error, launch, executor.fn) from None
