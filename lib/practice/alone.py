@@ -54,6 +54,7 @@ def only_kernels(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True  # it is the student's own lines that matter
         before = len(fences.launches)
         with _Guard(function.__name__):
             value = function(*args, **kwargs)

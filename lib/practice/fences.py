@@ -224,6 +224,7 @@ def _install(interpreter: Any) -> None:
         return converted
 
     def run(executor, *args, **kwargs):
+        __tracebackhide__ = True
         builder = interpreter.interpreter_builder
         launch = Launch(executor.fn.__name__, lambda: builder.grid_idx)
         _running.append(launch)
