@@ -177,9 +177,8 @@ class Session:
         with self.clock.paused():
             self.leave()
             other = Session(self.box, self.limits)
-            other.printed, other.clock, other.cell.end = (
-                *(self.printed, self.clock, self.cell.end),
-            )
+            other.printed, other.clock = self.printed, self.clock
+            other.cell.end = self.cell.end
             self.apart.append(other)
             for ours in [*self.ours, source]:
                 other.run(ours, pictures=False)

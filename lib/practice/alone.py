@@ -20,9 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from lib.hopper import Compiled, compiled_text
 from lib.practice import fences
-from lib.practice.reading import TENSOR, TORCH, is_kernel, read, source_of
+from lib.practice.reading import TENSOR, is_kernel, read, source_of
 
 EMPTY = {"empty", "empty_like", "new_empty"}
+FILLED = {"zeros", "zeros_like", "full", "full_like", "new_zeros", "new_full"}
 READ = {"__get__", "__getitem__", "__len__", "__iter__"}  # shapes, and views
 GUARD = "from lib.practice import only_kernels\n{0} = only_kernels({0})"
 UNREAD = "from lib.hopper import compiled_text as examined"
@@ -75,7 +76,7 @@ class _Guard(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if fences.is_running():
             return func(*args, **(kwargs or {}))
-        if func.__name__ not in TORCH | TENSOR | READ:
+        if func.__name__ not in EMPTY | FILLED | TENSOR | READ:
             raise AssertionError(
                 f"{self.name} asks PyTorch for `{func.__name__}`: that is a kernel of "
                 "PyTorch's, with a journey of its own. Let yours do it"

@@ -94,12 +94,14 @@ def read(source: str) -> dict[str, ast.FunctionDef]:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise AssertionError(f"line {error.lineno} is no Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise AssertionError("the cell is nested too deep to be read") from None
     functions = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             functions[node.name] = node
         elif not (_is_text(node) or ast.unparse(node) in IMPORTS):
-            _refuse(node, "has its place outside a function")
+            _refuse(node, "is neither a kernel, nor a launch, nor an import of those")
     for function in functions.values():
         Reader(function, set(functions)).check()
     return functions

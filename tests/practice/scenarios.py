@@ -106,6 +106,11 @@ def computes(x):
     return x + 1
 
 
+def converts(x):
+    launch(copy, x)
+    return x.half()
+
+
 def peeks(x):
     launch(copy, x)
     return float(x[0])
@@ -141,6 +146,7 @@ SCENARIOS = {
     "after_all": lambda: bool((launch(copy) == x).all()),
     "grid": lambda: launches[-1],
     "computes": lambda: only_kernels(computes)(x),
+    "converts": lambda: only_kernels(converts)(x),
     "peeks": lambda: only_kernels(peeks)(x),
     "launches_nothing": lambda: only_kernels(launches_nothing)(x),
     "allocates": lambda: [t.tolist() for t in only_kernels(allocates)(x)],

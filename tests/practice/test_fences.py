@@ -26,6 +26,30 @@ def told():
     return json.loads(done.stdout)
 
 
+def started(before):
+    """How `interpreted` ends in a new process that did `before`."""
+    program = (
+        f"import sys\n{before}\nfrom lib.practice import interpreted\ninterpreted()"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_where_triton_is_missing_it_is_said_kindly():
+    said = started("sys.modules['triton'] = None")
+    assert said.startswith("ImportError: This homework needs Triton, which exists for")
+
+
+def test_triton_that_came_too_early_is_told(told):
+    assert "restart the kernel" in started("import triton.language")
+
+
 def test_honest_kernels_hear_nothing(told):
     assert told["honest"] and told["strided"] and told["after_all"]
     assert told["grid"] == ["copy", [4, 1, 1]]
@@ -80,6 +104,7 @@ def test_other_errors_are_told_with_their_first_cause(told):
 
 def test_only_kernels_compute(told):
     assert "asks PyTorch for `add`" in told["computes"][1]
+    assert "asks PyTorch for `half`" in told["converts"][1]
     assert "asks PyTorch for `__float__`" in told["peeks"][1]
     assert told["launches_nothing"][1] == "launches_nothing launched no kernel"
     floats, integers = told["allocates"]

@@ -74,10 +74,10 @@ def test_a_launch_is_refused_what_computes(line, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("print(3)", "outside a function"),
-        ("x = 3", "outside a function"),
-        ("import os", "outside a function"),
-        ("class A: pass", "outside a function"),
+        ("print(3)", "neither a kernel"),
+        ("x = 3", "neither a kernel"),
+        ("import os", "neither a kernel"),
+        ("class A: pass", "neither a kernel"),
         ("def f(x=print(3)): pass", "default"),
         ("def f(x: print(3)): pass", "annotates"),
         ("def f(x) -> print(3): pass", "annotates"),
