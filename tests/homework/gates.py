@@ -133,9 +133,10 @@ def mutants(name: str) -> dict[str, Answers]:
     return {path.stem: Answers.parse(path.read_text()) for path in files}
 
 
-def alternative(name: str) -> Answers:
-    """Read the solution of a homework that is right and written differently."""
-    return Answers.parse((HERE / name / "alternative.py").read_text())
+def alternatives(name: str) -> dict[str, Answers]:
+    """Read the solutions of a homework that are right and written differently."""
+    files = sorted((HERE / name).glob("alternative*.py"))
+    return {path.stem: Answers.parse(path.read_text()) for path in files}
 
 
 # ------------------------------------------------------------------ the class
@@ -146,9 +147,10 @@ def students(name: str) -> dict[str, NotebookNode]:
     source = read(name)
     submissions = {
         "solution": source,
-        "alternative": answered(source, alternative(name)),
         "borrower": borrowing(source, name),
     }
+    for student, answers in alternatives(name).items():
+        submissions[student] = answered(source, answers)
     for mutant, answers in mutants(name).items():
         submissions[f"mutant_{mutant}"] = answered(source, answers)
     return submissions
@@ -188,7 +190,7 @@ def complaints(name: str, report: dict) -> list[str]:
     """Say what is wrong with the grades that the class got."""
     grades, points = report["grades"], graded(read(name))
     wrong = []
-    for student in ("solution", "alternative"):
+    for student in ("solution", *alternatives(name)):
         if lost := losses(grades[student]):
             wrong.append(f"{student} is right and loses {lost}")
     for student in ("stub", "borrower"):

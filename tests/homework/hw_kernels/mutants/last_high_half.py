@@ -1,4 +1,4 @@
-"""Multiplies the last high half of an odd row, which is nobody"s."""
+"""Multiplies the last high half of an odd row, which is nobody's."""
 
 LOSES = ["test_product"]
 

@@ -1,4 +1,4 @@
-"""Takes HALF bytes a group, of which the last are the next group"s."""
+"""Takes HALF bytes a group, of which the last are the next group's."""
 
 LOSES = ["test_product"]
 

@@ -1,4 +1,4 @@
-"""Never goes on to the next group"s step."""
+"""Never goes on to the next group's step."""
 
 LOSES = ["test_product"]
 
