@@ -24,7 +24,7 @@ from lib.practice.reading import TENSOR, is_kernel, read, source_of
 
 EMPTY = {"empty", "empty_like", "new_empty"}
 FILLED = {"zeros", "zeros_like", "full", "full_like", "new_zeros", "new_full"}
-READ = {"__get__", "__getitem__", "__len__", "__iter__"}  # shapes, and views
+READ = {"__get__", "__getitem__", "__len__", "__iter__", "__repr__", "__format__"}
 GUARD = "from lib.practice import only_kernels\n{0} = only_kernels({0})"
 UNREAD = "from lib.hopper import compiled_text as examined"
 

@@ -21,12 +21,12 @@ def _words(text: str) -> frozenset[str]:
 
 LANGUAGE = _words("""
     abs arange argmax argmin assume bfloat16 broadcast broadcast_to cast cat cdiv clamp
-    constexpr cumsum debug_barrier div_rn dot exp exp2 expand_dims fdiv flip float16
-    float32 float64 floor fma full int1 int16 int32 int64 int8 interleave join load log
-    log2 max max_contiguous maximum min minimum multiple_of num_programs permute
-    program_id range ravel reshape rsqrt sort split sqrt sqrt_rn static_assert
-    static_range store sum trans uint16 uint32 uint64 uint8 umulhi view where xor_sum
-    zeros zeros_like
+    constexpr cumsum debug_barrier device_print div_rn dot exp exp2 expand_dims fdiv
+    flip float16 float32 float64 floor fma full int1 int16 int32 int64 int8 interleave
+    join load log log2 max max_contiguous maximum min minimum multiple_of num_programs
+    permute program_id range ravel reshape rsqrt sort split sqrt sqrt_rn static_assert
+    static_print static_range store sum trans uint16 uint32 uint64 uint8 umulhi view
+    where xor_sum zeros zeros_like
 """)
 METHODS = _words("""
     T abs cast dtype element_ty expand_dims max min numel permute reshape shape split
@@ -42,7 +42,7 @@ TENSOR = _words("""
     ndim new_empty new_full new_zeros numel reshape shape size stride t transpose
     unsqueeze view
 """)
-BUILTINS = _words("bool float int len max min range tuple")
+BUILTINS = _words("bool float int len max min print range tuple")
 IMPORTS = {
     "import torch",
     "import triton",
@@ -54,15 +54,8 @@ KINDS = (
     *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.Pass),
     *(ast.If, ast.For, ast.While, ast.Break, ast.Continue, ast.IfExp, ast.Assert),
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Attribute),
-    *(
-        ast.Subscript,
-        ast.Slice,
-        ast.Tuple,
-        ast.Starred,
-        ast.List,
-        ast.Name,
-        ast.Constant,
-    ),
+    *(ast.Subscript, ast.Slice, ast.Tuple, ast.Starred, ast.List),
+    *(ast.Name, ast.Constant),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.Lambda, ast.Raise),
     *(ast.JoinedStr, ast.FormattedValue),
 )

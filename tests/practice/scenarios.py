@@ -121,6 +121,12 @@ def allocates(x):
     return torch.empty(2), torch.empty(2, dtype=torch.int16)
 
 
+def prints(x):
+    y = launch(copy, x)
+    print(f"{y[:2]}", y.shape, file=sys.stderr)
+    return y[0]
+
+
 def launches_nothing(x):
     return torch.zeros(len(x))
 
@@ -148,6 +154,7 @@ SCENARIOS = {
     "computes": lambda: only_kernels(computes)(x),
     "converts": lambda: only_kernels(converts)(x),
     "peeks": lambda: only_kernels(peeks)(x),
+    "prints": lambda: only_kernels(prints)(x),
     "launches_nothing": lambda: only_kernels(launches_nothing)(x),
     "allocates": lambda: [t.tolist() for t in only_kernels(allocates)(x)],
     "again": lambda: interpreted(),

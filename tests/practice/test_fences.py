@@ -107,5 +107,6 @@ def test_only_kernels_compute(told):
     assert "asks PyTorch for `half`" in told["converts"][1]
     assert "asks PyTorch for `__float__`" in told["peeks"][1]
     assert told["launches_nothing"][1] == "launches_nothing launched no kernel"
+    assert told["prints"] == 0.0
     floats, integers = told["allocates"]
     assert all(map(math.isnan, floats)) and integers == [0x5555] * 2

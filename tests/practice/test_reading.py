@@ -25,6 +25,11 @@ def scaled(x: Tensor) -> Tensor:
 """
 
 
+def test_who_is_puzzled_may_print():
+    shown = "    print(at)\n    tl.device_print('at', at)\n"
+    read(KERNEL + shown + LAUNCH.replace("    return", "    print(x, y)\n    return"))
+
+
 def test_kernels_helpers_and_a_launch_pass():
     text = "import torch\nimport triton\nimport triton.language as tl\n"
     assert list(read(text + KERNEL + LAUNCH)) == ["half", "scale", "scaled"]
