@@ -1,7 +1,7 @@
 """Attacks on what is judged by its text: hw_kernels' answers, and its compiled bonus.
 
-Each is a cell of the student's own before all others, or replaces answers; it may get
-no more than its answers are worth.
+Each is a cell of the student's own, before all others or behind an answer, and answers
+replaced; it may get no more than its answers are worth.
 """
 
 import os
@@ -26,16 +26,9 @@ def weights_of(packed, steps, zeros, cols, group):
     each = [t.repeat_interleave(group, 1)[:, :cols].float() for t in (steps, zeros)]
     return each[0] * (codes - each[1])
 """
-REDEFINES_LATER = """
-import atexit, builtins, torch
+REDEFINES = """
 def dequantize(packed, steps, zeros, cols, group):
     return weights_of(packed, steps, zeros, cols, group)
-class Stubborn(dict):
-    def __setitem__(self, name, value):
-        dict.__setitem__(self, name, dequantize if name == "dequantize" else value)
-get_ipython().user_ns.__class__ = Stubborn if False else dict
-get_ipython().events.register("post_run_cell", lambda result: get_ipython()
-    .user_ns.update(dequantize=dequantize))
 """
 PATCHES_THE_READER = """
 import sys, torch, triton, lib.practice
@@ -74,10 +67,10 @@ def rows_of_a_program(x=__import__("os").system("touch taken")) -> int:
 NARROW = "def rows_of_a_program() -> int:\n    return 16\n"
 ALL = {"test_least_time": 1, "test_dequantize": 2, "test_product": 2}
 ALL |= {"test_split_product": 2, "bonus_fast": 3}
-ATTACKS = {  # a cell before all, answers replaced, and what must be lost
+ATTACKS = {  # a cell of their own, answers replaced, and what must be lost
     "honest": ("", {}, {}),
-    "redefines_later": (
-        TORCH + REDEFINES_LATER,
+    "redefines": (
+        TORCH + REDEFINES,
         {"dequantize": LAUNCH_ONLY},
         {"test_dequantize": 2},
     ),
@@ -117,7 +110,9 @@ def handed_in(homework, first, answers):
         else:
             old = re.search(rf"def {name}\(.*?(?=\n\n\n)", cell.source, re.DOTALL)
             cell.source = cell.source.replace(old[0], text)
-    notebook.cells.insert(1, new_code_cell(first or "pass"))
+    behind = [n for n, c in enumerate(notebook.cells) if c.source == LAUNCH_ONLY]
+    place = behind[0] + 1 if first.endswith(REDEFINES) else 1
+    notebook.cells.insert(place, new_code_cell(first or "pass"))
     content = nbformat.writes(notebook).encode()
     return Submission(homework.name, "mallory", content, None)
 
