@@ -11,6 +11,7 @@ from types import CodeType, FunctionType, ModuleType
 
 WITHHELD = {
     "hw_formats": ("lib.formats", "ml_dtypes"),
+    "hw_kernels": ("lib.kernels",),
     "hw_linear": ("lib.quant",),
     "hw_llm_int8": ("lib.quant", "bitsandbytes"),
     "hw_normal_float": ("lib.quant", "bitsandbytes"),
@@ -46,6 +47,7 @@ def used_names(function: object) -> Iterator[str]:
     waiting, seen = [function], set()
     while waiting:
         function = waiting.pop()
+        function = getattr(function, "fn", function)  # a kernel's own
         if not isinstance(function, FunctionType) or function in seen:
             continue
         seen.add(function)

@@ -42,6 +42,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def main(control: socket.socket, modules: list[str], limits: dict[str, Any]) -> None:
     """Import `modules`, say so, and fork a warden for each pair of sockets received."""
+    os.environ["TRITON_INTERPRET"] = "1"  # there is no GPU here, and Triton asks once
     for module in modules:
         with contextlib.suppress(ImportError):  # what the homework withholds
             __import__(module)

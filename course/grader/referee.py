@@ -78,8 +78,9 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
             cell.outputs = session.run(cell.source, pictures=theirs)
             if mine:
                 for name in functions(original.source):
-                    tests[name] = StandIn(name, session)
+                    tests[name] = StandIn(name, session, cell.source)
             elif not theirs:
+                session.ours.append(cell.source)
                 run_ours(cell.source, tests, session.clock)
     for number, cell in enumerate(
         cell for cell in intake.notebook.cells if cell.cell_type == "code"
@@ -105,6 +106,8 @@ class Session:
         self.box, self.limits = box, limits
         self.cell: Cell = box.cell()
         self.ran: list[str] = []  # what a new inmate has to run again
+        self.ours: list[str] = []  # the course's own cells so far
+        self.apart: list[Session] = []  # where a text runs without the student's cells
         self.printed: list[str] = []  # by the functions, while a test calls them
         self.room = MAX_TEXT  # for more of it
         self.space = MAX_SHOWN
@@ -166,8 +169,29 @@ class Session:
                 self.limits.append(str(stop))
                 return
 
+    def alone(self, source: str) -> "Session":
+        """A session of its own, in which our cells ran and then `source`; closes mine.
+
+        It prints, stops and ends where this one does.
+        """
+        with self.clock.paused():
+            self.leave()
+            other = Session(self.box, self.limits)
+            other.printed, other.clock = self.printed, self.clock
+            other.cell.end = self.cell.end
+            self.apart.append(other)
+            for ours in [*self.ours, source]:
+                other.run(ours, pictures=False)
+        return other
+
+    def leave(self) -> None:
+        """Let go of the sessions apart."""
+        while self.apart:
+            self.apart.pop().close()
+
     def close(self) -> None:
         """Let the inmate go."""
+        self.leave()
         self.cell.close()
 
 
@@ -207,10 +231,18 @@ class Clock:
 
 
 class StandIn:
-    """A student's function, as the tests see it: a call goes to the box and back."""
+    """A student's function, as the tests see it: a call goes to the box and back.
 
-    def __init__(self, name: str, session: Session) -> None:
-        self.__name__, self._session = name, session
+    `source` is the answer cell's text in the submitted file, to be judged by reading;
+    `apart` runs a text that was read where none of the student's other cells ran.
+    """
+
+    def __init__(self, name: str, session: Session, source: str = "") -> None:
+        self.__name__, self._session, self.source = name, session, source
+
+    def apart(self, source: str, name: str) -> "StandIn":
+        """The function `name` of `source`, in a fresh process; lasts until the next."""
+        return StandIn(name, self._session.alone(source), source)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function in the box."""

@@ -9,18 +9,15 @@ integers. STS.128 in a product of 4-bit weights means that decoded weights make 
 trip through shared memory on their way there. A cast
 has none of these: its instructions a value decide whether memory stays the limit.
 
-Read in order: `Compiled`, `compile_kernel`, `cases`.
+Read in order: `compile_kernel`, `cases`; lib/hopper.py compiles.
 """
 
 import argparse
 import json
-import re
-import subprocess
-import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
+from lib.hopper import Compiled, compiled
 from lib.kernels import (
     cast_triton,
     codes_triton,
@@ -34,9 +31,8 @@ from lib.kernels import (
     wanda_row_triton,
     wanda_triton,
 )
-from lib.kernels.compiler import INTERPRETED, MISSING, triton
+from lib.kernels.compiler import INTERPRETED, MISSING
 
-HOPPER = 90
 POINTERS = {  # dtype of each kernel argument; the rest are int32
     "codes": "*i16",
     "nested": "*fp32",
@@ -63,23 +59,6 @@ ALIGNED |= {"norm", "out", "values", "indices", "h", "parts"}
 ROUND = {"N", "K", "count", "blocks", "cols"}  # multiples of 16, as in most models
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A kernel's needs, and how often each instruction stands in its code."""
-
-    name: str
-    registers: int  # a thread
-    stack: int  # bytes a thread: spilled registers
-    shared: int  # bytes a program
-    instructions: dict[str, int]
-    stored_early: int  # wide stores to shared memory before the last product
-
-    def count(self, *parts: str) -> int:
-        """Instructions that have all of `parts` in their names."""
-        named = self.instructions.items()
-        return sum(n for name, n in named if all(part in name for part in parts))
-
-
 def compile_kernel(
     name: str,
     kernel,
@@ -91,7 +70,6 @@ def compile_kernel(
     """Compile for Hopper as a launch with these pointers and constants would."""
     if MISSING is not None or INTERPRETED:
         raise ValueError("compiling needs Triton, and TRITON_INTERPRET unset")
-    from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     pointers = POINTERS | pointers
@@ -110,37 +88,7 @@ def compile_kernel(
     source = ASTSource(kernel, types, constants, attributes)
     options = {"num_warps": warps, "num_stages": constants.get("STAGES", 3)}
     options |= {"maxnreg": registers}
-    binary = triton.compile(source, GPUTarget("cuda", HOPPER, 32), options)
-    registers, stack, fixed = _resources(binary.asm["cubin"])
-    operations = re.findall(
-        r"^\S*\t(?:@\S+ )?([A-Z][\w.]*)", binary.asm["sass"], re.MULTILINE
-    )
-    counts, early = dict(Counter(operations)), stored_early(operations)
-    shared = fixed + binary.metadata.shared
-    return Compiled(name, registers, stack, shared, counts, early)
-
-
-def stored_early(operations: list[str]) -> int:
-    """How many STS.128 come before the last HMMA or HGMMA: none, if no operand does."""
-    products = [at for at, name in enumerate(operations) if "MMA" in name]
-    return operations[: max(products, default=0)].count("STS.128")
-
-
-def _resources(cubin: bytes) -> tuple[int, ...]:
-    """Registers and stack bytes of a thread, and shared bytes of fixed size."""
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        tool = triton.knobs.nvidia.cuobjdump.path
-        said = subprocess.run(
-            [tool, "--dump-resource-usage", file.name],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    return tuple(
-        int(re.search(rf"{key}:(\d+)", said)[1]) for key in ("REG", "STACK", "SHARED")
-    )
+    return compiled(name, source, options)
 
 
 def cases() -> Iterator[Compiled]:

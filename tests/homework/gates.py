@@ -70,12 +70,18 @@ class Answers:
         for node in tree.body[1 if docstring else 0 :]:
             text = ast.get_source_segment(source, node) or ""
             if isinstance(node, ast.FunctionDef):
-                functions[node.name] = text
+                lines = source.split("\n")[first_line(node) - 1 : node.end_lineno]
+                functions[node.name] = "\n".join(lines)
             elif isinstance(node, ast.Assign) and text.startswith("LOSES"):
                 loses = frozenset(ast.literal_eval(node.value))
             else:
                 helpers.append(text)
         return cls(docstring, loses, functions, "\n".join(helpers))
+
+
+def first_line(function: ast.FunctionDef) -> int:
+    """The line on which a function begins, its decorators included."""
+    return min([function, *function.decorator_list], key=lambda x: x.lineno).lineno
 
 
 def functions_of(cell: NotebookNode) -> dict[str, ast.FunctionDef]:
@@ -97,7 +103,7 @@ def answered(nb: NotebookNode, answers: Answers) -> NotebookNode:
         lines = cell.source.split("\n")
         for name, node in reversed(functions_of(cell).items()):
             if name in answers.functions:
-                start, end = node.lineno - 1, node.end_lineno
+                start, end = first_line(node) - 1, node.end_lineno
                 # the closing marker is a comment behind the last statement
                 if end < len(lines) and "### END SOLUTION" in lines[end]:
                     end += 1
@@ -127,9 +133,10 @@ def mutants(name: str) -> dict[str, Answers]:
     return {path.stem: Answers.parse(path.read_text()) for path in files}
 
 
-def alternative(name: str) -> Answers:
-    """Read the solution of a homework that is right and written differently."""
-    return Answers.parse((HERE / name / "alternative.py").read_text())
+def alternatives(name: str) -> dict[str, Answers]:
+    """Read the solutions of a homework that are right and written differently."""
+    files = sorted((HERE / name).glob("alternative*.py"))
+    return {path.stem: Answers.parse(path.read_text()) for path in files}
 
 
 # ------------------------------------------------------------------ the class
@@ -140,9 +147,10 @@ def students(name: str) -> dict[str, NotebookNode]:
     source = read(name)
     submissions = {
         "solution": source,
-        "alternative": answered(source, alternative(name)),
         "borrower": borrowing(source, name),
     }
+    for student, answers in alternatives(name).items():
+        submissions[student] = answered(source, answers)
     for mutant, answers in mutants(name).items():
         submissions[f"mutant_{mutant}"] = answered(source, answers)
     return submissions
@@ -182,7 +190,7 @@ def complaints(name: str, report: dict) -> list[str]:
     """Say what is wrong with the grades that the class got."""
     grades, points = report["grades"], graded(read(name))
     wrong = []
-    for student in ("solution", "alternative"):
+    for student in ("solution", *alternatives(name)):
         if lost := losses(grades[student]):
             wrong.append(f"{student} is right and loses {lost}")
     for student in ("stub", "borrower"):

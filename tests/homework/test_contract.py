@@ -97,4 +97,4 @@ def test_there_are_eight_named_mutants_and_a_whole_alternative(name, cells):
     missed = tests - frozenset().union(*(m.loses for m in mutants.values()))
     assert not missed, f"no mutant tries {missed}"
     asked = {f for cell in of_role(cells, "answer") for f in gates.functions_of(cell)}
-    assert asked <= gates.alternative(name).functions.keys()
+    assert asked <= gates.alternatives(name)["alternative"].functions.keys()

@@ -112,6 +112,13 @@ def test_answers_replace_functions_and_bring_their_helpers():
     assert after.cells[1].source == "def h(): 3"
 
 
+def test_a_decorated_function_is_replaced_with_its_decorator():
+    nb = new_notebook(cells=[answer_cell("@old\ndef f(): 1\n\n\ndef g(): 2", "a")])
+    answers = gates.Answers.parse("import new\n\n@new.jit\ndef f(): 3\n")
+    source = gates.answered(nb, answers).cells[0].source
+    assert source == "import new\n\n@new.jit\ndef f(): 3\n\n\ndef g(): 2"
+
+
 def test_answers_that_replace_nothing_are_an_error():
     nb = new_notebook(cells=[answer_cell("def f(): 3", "a")])
     with pytest.raises(ValueError, match="no function of the notebook"):

@@ -55,6 +55,12 @@ def in_a_comprehension(x):
     return [(lambda z: encode(z))(y) for y in x]
 
 
+def test_a_kernel_is_read_as_the_function_it_was_made_of():
+    kernel = types.SimpleNamespace(fn=borrows_module, __name__="kernel")
+    with pytest.raises(AssertionError, match=r"uses lib\.formats"):
+        own_work("hw_formats", kernel)
+
+
 def test_honest_work_passes():
     own_work("hw_formats", honest)
 

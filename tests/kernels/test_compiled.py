@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from lib.kernels.compiled import Compiled, compile_kernel, stored_early
+from lib.hopper import Compiled, stored_early
+from lib.kernels.compiled import compile_kernel
 from lib.kernels.compiler import MISSING
 
 SHARED = 227 * 1024  # bytes that a program of an H100 may have

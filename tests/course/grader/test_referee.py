@@ -33,8 +33,11 @@ def cell(role, name, source):
     return new_code_cell(source, metadata={"nbgrader": meta})
 
 
-def graded(box, answer, *tests, ours="import math", limits=None):
-    """The cells by name, and the verdict, of a notebook with one function `f`."""
+def graded(box, answer, *tests, ours="import math", limits=None, mine=None):
+    """The cells by name, and the verdict, of a notebook with one function `f`.
+
+    `mine` is a cell of the student's own, behind the answer.
+    """
     release = new_notebook(
         cells=[
             cell("ours", "imports", ours),
@@ -44,6 +47,8 @@ def graded(box, answer, *tests, ours="import math", limits=None):
     )
     theirs = copy.deepcopy(release)
     theirs.cells[1].source = answer
+    if mine:
+        theirs.cells.insert(2, new_code_cell(mine))
     taken = rebuild(release, parse(nbformat.writes(theirs).encode()))
     kept = box.limits
     box.limits = limits or kept
@@ -51,7 +56,8 @@ def graded(box, answer, *tests, ours="import math", limits=None):
         verdict = referee.grade(release, taken, box)
     finally:
         box.limits = kept
-    return {c.metadata.nbgrader.grade_id: c for c in verdict.notebook.cells}, verdict
+    cells = [c for c in verdict.notebook.cells if "nbgrader" in c.metadata]
+    return {c.metadata.nbgrader.grade_id: c for c in cells}, verdict
 
 
 def points(cells):
@@ -61,6 +67,45 @@ def points(cells):
 
 def said(cell):
     return "\n".join(o.get("evalue", o.get("text", "")) for o in cell.outputs)
+
+
+# ------------------------------------------------------------------ an answer alone
+
+REDEFINED = """
+import builtins, math
+f = lambda x: 4
+math.sqrt = builtins.abs = lambda x: 4
+"""
+
+
+def test_an_answer_alone_knows_our_cells_and_its_own_text(box):
+    cells, _ = graded(
+        box,
+        "def f(x): return abs(math.sqrt(x))",
+        "assert f(4) == 4, 'theirs'\nassert f.apart(f.source, 'f')(4) == 2, 'alone'",
+        "assert f.source == 'def f(x): return abs(math.sqrt(x))', f.source",
+        mine=REDEFINED,
+    )
+    assert points(cells) == [2.0, 2.0], [said(cells[f"test_{n}"]) for n in (0, 1)]
+
+
+def test_what_stands_in_another_cell_is_not_there_alone(box):
+    alone = "assert f.apart(f.source, 'f')(1) == 2"
+    cells, verdict = graded(
+        box, "def f(x): return helper(x)", alone, mine="def helper(x): return 2"
+    )
+    assert points(cells) == [0.0] and "helper" in said(cells["test_0"])
+    assert verdict.state == "graded"
+
+
+def test_alone_a_function_keeps_the_limits_and_ends_with_the_next(box, brief):
+    endless = "def f(x):\n    while x: pass\n    return 1"
+    alone = "g = f.apart(f.source, 'f')\nassert g(0) == 1"
+    cells, verdict = graded(
+        box, endless, f"{alone}\ng(1)", f"{alone}\nassert f(0) == 1", limits=brief
+    )
+    assert points(cells) == [0.0, 2.0]
+    assert verdict.limits == [f"one call took more than {brief.call_s:g} s"]
 
 
 # ------------------------------------------------------------------ points
