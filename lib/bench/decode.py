@@ -120,7 +120,8 @@ class TinyGemm(nn.Module):
         grouped = round_to_nearest(layer.weight.float(), bits=4, group=self.group)
         codes, grid = grouped.codes.to(torch.uint8), grouped.grid
         pairs = codes[:, 0::2] << 4 | codes[:, 1::2]
-        packed = torch.ops.aten._convert_weight_to_int4pack(pairs, 8)
+        inner = 8 if layer.in_features % 128 == 0 else 4
+        packed = torch.ops.aten._convert_weight_to_int4pack(pairs, inner)
         scale = grid.scale.T
         middle = (8 - grid.zero.T) * scale  # it adds this to scale * (code - 8)
         both = torch.stack([scale, middle], -1).to(torch.bfloat16).contiguous()

@@ -16,7 +16,12 @@ from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK
 
 Rows = Sequence[Mapping[str, Any]]  # of lib/bench/results/int4.json
 COLOURS = (BLUE, ORANGE, GREEN, PINK)
-NAMES = {"cublas": "cuBLAS, fp16", "tinygemm": "tinygemm, int4"}
+ANCHORS = {
+    "cublas": ("cuBLAS, fp16", INK),
+    "tinygemm": ("tinygemm, int4", ORANGE),
+    "marlin": ("Marlin, int4", GREEN),
+    "gemlite": ("gemlite, int4", PINK),
+}
 
 
 def word_of_planes(columns: np.ndarray) -> Figure:
@@ -75,7 +80,7 @@ def times_against_tokens(rows: Rows, size: int, bandwidth: float) -> Figure:
     rows = [row for row in rows if row["n"] == row["k"] == size and row["ours"]]
     tokens = [row["m"] for row in rows]
     ax.loglog(tokens, [r["ours"] for r in rows], "o-", color=BLUE, label="ours, int4")
-    for (anchor, label), colour in zip(NAMES.items(), (INK, ORANGE), strict=True):
+    for anchor, (label, colour) in ANCHORS.items():
         times = [row["anchors"].get(anchor) for row in rows]
         known = [
             (m, t) for m, t in zip(tokens, times, strict=True) if isinstance(t, float)
@@ -101,8 +106,8 @@ def roofline_of_rows(rows: Rows, bandwidth: float, peak: float) -> Figure:
     reach = np.minimum(intensity * bandwidth * 1e6, peak) / 1e12
     ax.loglog(intensity, reach, color=GREY, lw=2, label="what the machine can do")
     sizes = sorted({row["n"] for row in rows})
-    for size, marker in zip(sizes, "so^", strict=False):
-        for who, colour in (("ours", BLUE), *zip(NAMES, (INK, ORANGE), strict=True)):
+    for who, (label, colour) in {"ours": ("ours, int4", BLUE), **ANCHORS}.items():
+        for size, marker in zip(sizes, "so^", strict=False):
             points = []
             for row in rows:
                 time = row["ours"] if who == "ours" else row["anchors"].get(who)
@@ -112,10 +117,12 @@ def roofline_of_rows(rows: Rows, bandwidth: float, peak: float) -> Figure:
                 # cuBLAS reads 16 bits a weight; it is asked for more bytes
                 nbytes = row["nbytes"] if who != "cublas" else 2 * size * size
                 points.append((operations / nbytes, operations / time / 1e6))
-            label = f"{NAMES.get(who, 'ours, int4')}, {size}²"
-            ax.loglog(
-                *zip(*points, strict=True), marker, color=colour, label=label, ms=6
-            )
+            if points:
+                x, y = zip(*points, strict=True)
+                ax.loglog(x, y, marker, color=colour, label=label, ms=5)
+            label = None  # a colour each; a marker a size
+    for size, marker in zip(sizes, "so^", strict=False):
+        ax.plot([], [], marker, color=GREY, label=f"{size} x {size}", ms=5)
     ax.set(xlabel="operations a byte that must move", ylabel="T operations/s")
     ax.set_title("Points below the line wait for something else")
     ax.legend(fontsize=8)

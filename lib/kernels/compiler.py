@@ -11,6 +11,7 @@ A kernel is written as if Triton were always there:
 Read in order: `INTERPRETED`, `require_triton`, `widened`, `in_a_row`.
 """
 
+from functools import cache
 from types import SimpleNamespace
 from typing import no_type_check
 
@@ -71,5 +72,10 @@ def in_a_row(x: Tensor) -> dict[str, bool]:
 
     From Hopper on, its programs may then take their places while that one ends.
     """
-    able = x.is_cuda and torch.cuda.get_device_capability(x.device) >= (9, 0)
+    able = x.is_cuda and _capability(x.device) >= (9, 0)
     return {"CHAINED": True, "launch_pdl": True} if able else {"CHAINED": False}
+
+
+@cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)

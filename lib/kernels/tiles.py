@@ -9,7 +9,9 @@ Read in order: `Tile`, `inside`, `bucket`, `chosen`, `keep`.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,12 +82,18 @@ def chosen(operation: str, x: Tensor, n: int, k: int) -> Tile | None:
     """The measured choice for x (m, k) times n rows, or None where there is none."""
     if not x.is_cuda:
         return None
-    device = torch.cuda.get_device_name(x.device)
-    return MEASURED.get((operation, device, bucket(x.shape[0], n, k)))
+    place = bucket(x.shape[0], n, k)
+    return MEASURED.get((operation, _properties(x.device).name, place))
 
 
 def multiprocessors(x: Tensor) -> int:
     """How many programs run side by side where x lives, at one a multiprocessor."""
     if not x.is_cuda:
         return 1
-    return torch.cuda.get_device_properties(x.device).multi_processor_count
+    return _properties(x.device).multi_processor_count
+
+
+@cache
+def _properties(device: torch.device) -> Any:
+    """What a GPU says of itself, asked once: a call of a kernel has no time for it."""
+    return torch.cuda.get_device_properties(device)
