@@ -11,10 +11,11 @@ be captured; and without a graph, so that what cannot is compared with its like.
 Each model is measured by a process of its own: what one does to the GPU, or to torch's
 random numbers, harms no other.
 
-Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`, `apart`.
+Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`, `quantize`, `apart`.
 """
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -246,8 +247,7 @@ def measure(shape: str, name: str, device: str, count: int) -> Row:
     try:
         model = random_model(shape, dtype=dtype, device=device, capacity=capacity)
         if made.make:
-            for layer_name, layer in linear_layers(model).items():
-                replace_layer(model, layer_name, made.make(layer))
+            quantize(model, made.make)
         row.all_bytes = held(model)
         row.linear_bytes = held(model.model.layers)
         row.read_bytes = sum(map(held, (model.model.norm, model.lm_head)))
@@ -267,6 +267,19 @@ def measure(shape: str, name: str, device: str, count: int) -> Row:
     except Exception as problem:
         row.error = f"{type(problem).__name__}: {problem}".splitlines()[0][:160]
     return row
+
+
+def quantize(model: LlamaForCausalLM, make: Maker) -> None:
+    """Replace every linear layer, one of each shape made and the others copies of it.
+
+    The weights are random anyway, and each copy has memory of its own to be read.
+    """
+    made: dict[torch.Size, nn.Module] = {}
+    for name, layer in linear_layers(model).items():
+        shape = layer.weight.shape
+        new = copy.deepcopy(made[shape]) if shape in made else make(layer)
+        made.setdefault(shape, new)
+        replace_layer(model, name, new)
 
 
 def apart(shape: str, name: str, device: str, count: int) -> Row:

@@ -228,7 +228,8 @@ def encode(
     """Code sign | exponent | fraction of each number, rounded to nearest even.
 
     Counted from zero, the magnitude's code is (E - E_min) 2^m + k: codes are in order.
-    NaN gets the quiet code, with x's sign; 64-bit codes are the int64 of those bits.
+    NaN gets the quiet code with its own sign, and none where an overflow made it;
+    64-bit codes are the int64 of those bits.
     Raises `ValueError` for NaN where `fmt` has none, and as `round_to` does.
     """
     m = fmt.fraction_bits

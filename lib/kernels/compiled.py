@@ -117,12 +117,18 @@ def cases() -> Iterator[Compiled]:
         yield compile_kernel(name, int4_triton.wide, pointers, 4, **int4, **tile)
     nf4 = {"G": 64, "P": 1, "L": 64, "Q": 4, "BITS": 8, "SEAMLESS": True}
     nf4 |= {"NESTED": 256}
-    for dtype, batch, splits, stages in (("fp16", 1, 4, 4), ("bf16", 16, 2, 3)):
+    for dtype, rows, batch, splits, stages in (
+        ("fp16", 32, 1, 4, 4),
+        ("bf16", 32, 16, 2, 3),
+        ("fp16", 16, 1, 8, 3),
+    ):
+        paired = rows == 32
         pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
-        pointers["levels"] = "*i32"
-        tile = {"SPLITS": splits, "ROWS": 32, "BATCH": batch, "STAGES": stages}
-        tile["CHAINED"] = True
+        pointers["levels"] = "*i32" if paired else "*fp32"
+        tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+        tile |= {"CHAINED": True, "PAIRED": paired}
         name, kernel = f"nf4_skinny_{batch}_{dtype}", nf4_triton.skinny
+        name += "" if paired else "_shuffled_8_warps"
         yield compile_kernel(name, kernel, pointers, splits, **nf4, **tile)
     pointers = {"w": "*fp16", "constants": "*u8"}
     block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}

@@ -41,6 +41,7 @@ from lib.quant.normal_float import FourBit, normal_float_levels
 # Up to 48 KB a launch does not ask for shared memory, and the table is not counted:
 # so the buffers must take as much by themselves.
 DYNAMIC = 48 << 10
+PAYS = 1 << 16  # weights of a program from which on filling the table costs less
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +145,23 @@ def on_their_way(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> int:
     return (tile.stages - 1) * tile.splits * each
 
 
+def by_pairs(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> bool:
+    """Whether a program fills the table of pairs: in 16 bits, where that pays."""
+    much = tile.rows * planes.cols >= PAYS
+    return much and x.element_size() == 2 and on_their_way(tile, planes, x) >= DYNAMIC
+
+
 def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
-    rows, m = w.codes.shape[1], len(x)
-    tile = chosen("nf4", x, rows, w.planes.cols)
-    if tile and on_their_way(tile, w.planes, x) >= DYNAMIC:
+    rows, m, planes = w.codes.shape[1], len(x), w.planes
+    if tile := chosen("nf4", x, rows, planes.cols):
         return tile
     tall = 32 if rows >= 24 * multiprocessors(x) else 16
-    splits = (4 if m <= 8 else 2) * 64 // w.planes.length
-    tile = inside(tall, min(16, power_above(m)), splits, stages=2)
-    return replace(tile, stages=1 + -(-DYNAMIC // on_their_way(tile, w.planes, x)))
+    batch = min(16, power_above(m))
+    if tall * planes.cols < PAYS:
+        return inside(tall, batch, max(2, min(8, power_above(planes.chunks))), stages=3)
+    tile = inside(tall, batch, (4 if m <= 8 else 2) * 64 // planes.length, stages=2)
+    return replace(tile, stages=1 + -(-DYNAMIC // on_their_way(tile, planes, x)))
 
 
 def launch(
@@ -175,13 +183,15 @@ def launch(
     if naive:
         _naive[(n, m)](*inputs, levels, y, *sizes, **layout, num_warps=1)
         return y.to(dtype)
+    paired = by_pairs(tile, planes, x)
     _skinny[(triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))](
         *inputs,
-        levels if x.dtype == torch.float32 else pairs(x.device, x.dtype),
+        pairs(x.device, x.dtype) if paired else levels,
         y,
         *sizes,
         **layout,
         SEAMLESS=planes.seamless and planes.chunks % tile.splits == 0,
+        PAIRED=paired,
         SPLITS=tile.splits,
         ROWS=tile.rows,
         BATCH=tile.batch,

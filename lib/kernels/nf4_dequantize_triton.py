@@ -1,58 +1,14 @@
-"""The kernel of nf4_dequantize.py: sixteen levels looked up in a warp.
+"""The kernel of nf4_dequantize.py: levels looked up in a warp, 16 bytes to a store.
 
-    level of code q = what lane q mod 16 of the warp holds                 (shfl.idx)
-
-A table in memory would cost an address and a load for each weight. Lanes 0 … 15 (and
-16 … 31 again) hold the sixteen levels instead, and one shuffle a weight reads the lane
-that the code names; the shuffle ignores all but the lowest four bits of its index, so
-codes need shifting only.
-
-Read in order: `dequantize`, `_bytes_text`.
+Read in order: `dequantize`; bytes_text in nf4_assembly.py.
 """
-
-import struct
 
 from lib.kernels.blocks import follow
 from lib.kernels.compiler import no_type_check, tl, triton
+from lib.kernels.nf4_assembly import bytes_text
 from lib.kernels.nf4_triton import double
-from lib.quant.normal_float import normal_float_levels
 
-SEGMENT = "0x100f"  # shfl's c: index mod 16, within each half of the warp
-
-
-def _lane_level(bits: list[int]) -> list[str]:
-    """PTX that puts bits[lane mod 16] into T: four rounds of halving the choice.
-
-    It depends on nothing that a loop changes, so that ptxas computes it once.
-    """
-    lines = [".reg .b32 T, lane, " + ", ".join(f"h{i}" for i in range(8)) + ";"]
-    lines += [".reg .pred p;", "mov.u32 lane, %laneid;"]
-    now = [f"0x{value:08x}" for value in bits]
-    for bit in range(4):
-        lines += [f"and.b32 T, lane, {1 << bit};", "setp.ne.b32 p, T, 0;"]
-        for i in range(len(now) // 2):
-            lines += [f"selp.b32 h{i}, {now[2 * i + 1]}, {now[2 * i]}, p;"]
-        now = [f"h{i}" for i in range(len(now) // 2)]
-    return [*lines, "mov.b32 T, h0;"]
-
-
-def _bytes_text() -> str:
-    """PTX from four bytes to the float32 levels of their high, then low, nibbles."""
-    bits = [
-        struct.unpack("<I", struct.pack("<f", level))[0]
-        for level in normal_float_levels().tolist()
-    ]
-    lines = [*_lane_level(bits), ".reg .b32 a;"]
-    for byte in range(4):
-        for first, shift in ((0, 8 * byte + 4), (4, 8 * byte)):
-            lines += [
-                f"shr.u32 a, $8, {shift};",
-                f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
-            ]
-    return "{" + "\n".join(lines) + "}"
-
-
-_BYTES = tl.constexpr(_bytes_text())
+_BYTES = tl.constexpr(bytes_text())
 _BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
 
 

@@ -1,14 +1,10 @@
-"""The kernels of nf4.py: sixteen levels, looked up two at a time.
+"""The kernels of nf4.py: the product of int4_triton.py with levels for integers.
 
-    pair of codes in a byte b → (level of b mod 16, level of b div 16), one load
-
-A level cannot be computed from its code, and a table in device memory would cost an
-address and a load for each weight. Shared memory has 32 banks and answers one word from
-each at a time; so the 256 pairs lie there 32 times side by side, a copy a bank, and a
-lane that reads its own copy never waits for another.
-
-Read in order: `skinny`; `_pairs_text`, `_spread`, `_decode`; `_four_constants`.
+Read in order: `skinny`; `_decode`, `_spread`; `_four_constants`. The assembly is in
+nf4_assembly.py.
 """
+
+import torch
 
 from lib.kernels.blocks import (
     VARY,
@@ -23,36 +19,12 @@ from lib.kernels.blocks import (
     store,
 )
 from lib.kernels.compiler import no_type_check, tl, triton
+from lib.kernels.nf4_assembly import pairs_text, words_text
 
-
-def _pairs_text() -> str:
-    """PTX from two words to four pairs of levels in 16 bits, from the table `pairs`.
-
-    Nibbles 1 and 4, and 3 and 6, change places, so that each byte holds two columns of
-    a plane: planes 0, 2, 1, 3.
-    """
-    lines = [
-        ".reg .b32 lane, t, u;",
-        "mov.u32 lane, %laneid;",
-        "mov.u32 t, pairs;",
-        "shl.b32 lane, lane, 2;",
-        "add.u32 lane, lane, t;",
-        "shr.u32 t, $4, 12;",
-        "lop3.b32 t, t, $4, 0x0000F0F0, 0x28;",  # (t ^ w) & mask
-        "shl.b32 u, t, 12;",
-        "lop3.b32 t, t, $4, u, 0x96;",  # t ^ w ^ u
-    ]
-    for byte, plane in enumerate((0, 2, 1, 3)):
-        lines += [
-            f"prmt.b32 u, t, 0, 0x444{byte};",  # that byte alone
-            "mad.lo.u32 u, u, 128, lane;",
-            f"ld.shared.b32 ${plane}, [u];",
-        ]
-    return "{" + "\n".join(lines) + "}"
-
-
-_PAIRS = tl.constexpr(_pairs_text())
-_PAIRS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
+_WORDS_F16 = tl.constexpr(words_text(torch.float16))
+_WORDS_BF16 = tl.constexpr(words_text(torch.bfloat16))
+_PAIRS = tl.constexpr(pairs_text())
+_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
 _ROOM = tl.constexpr(".shared .align 128 .b8 pairs[32768];\nmov.u32 $0, pairs;")
 
 
@@ -79,15 +51,23 @@ def _spread(pairs):
 
 @triton.jit
 @no_type_check
-def _decode(words, levels, DTYPE: tl.constexpr):
-    """The levels of four planes: in 16 bits two at a time, in float32 from memory."""
-    if tl.float16 == DTYPE:
+def _decode(words, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
+    """The levels of four planes: in 16 bits by assembly, in float32 from memory."""
+    if PAIRED and tl.float16 == DTYPE:
         return tl.inline_asm_elementwise(
-            _PAIRS, _PAIRS_OPERANDS, [words], (tl.float16,) * 4, True, 2
+            _PAIRS, _OPERANDS, [words], (tl.float16,) * 4, True, 2
+        )
+    elif PAIRED:
+        return tl.inline_asm_elementwise(
+            _PAIRS, _OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
+        )
+    elif tl.float16 == DTYPE:
+        return tl.inline_asm_elementwise(
+            _WORDS_F16, _OPERANDS, [words], (tl.float16,) * 4, True, 2
         )
     elif tl.bfloat16 == DTYPE:
         return tl.inline_asm_elementwise(
-            _PAIRS, _PAIRS_OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
+            _WORDS_BF16, _OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
         )
     else:
         return (
@@ -204,6 +184,7 @@ def skinny(
     BITS: tl.constexpr,
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
+    PAIRED: tl.constexpr,  # `levels` are 256 pairs, to fill a table with
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
@@ -220,7 +201,7 @@ def skinny(
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
         fetch(constants + (chunk * N + top) * ((Q * BITS + 31) // 32), CHAINED)
-    if x.dtype.element_ty != tl.float32:
+    if PAIRED:
         _spread(levels)
     follow(CHAINED)
     mu = tl.load(mean)
@@ -231,7 +212,7 @@ def skinny(
             P, Q, BITS, NESTED, SEAMLESS,
         )  # fmt: skip
         words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
-        q = _decode(words, levels, x.dtype.element_ty)
+        q = _decode(words, levels, x.dtype.element_ty, PAIRED)
         plane, there = 4 * (first + c)[:, :, None], i[:, None]
         total = add_planes(total, q, scale, x, plane, there, groups, G, P, L, SEAMLESS)
     store(y, tl.sum(total, 0), row, token, M, N)

@@ -5,7 +5,7 @@ import torch
 
 from lib.kernels import nf4, nf4_dequantize, nf4_product, pack_nf4
 from lib.kernels.nf4_dequantize import launch as dequantize
-from lib.kernels.planes import unpack_planes
+from lib.kernels.planes import Planes, unpack_planes
 from lib.kernels.tiles import inside
 from lib.quant.double import DoubleConstants
 from lib.quant.normal_float import (
@@ -150,3 +150,20 @@ def test_what_is_refused(generator):
         nf4_dequantize(quantize_4bit(w.double()))
     with pytest.raises(ValueError, match="does not end in 96"):
         nf4_product(torch.zeros(2, 95), pack_nf4(quantize_4bit(w, block=32)))
+
+
+@pytest.mark.parametrize("block", [32, 64, 128])
+@pytest.mark.parametrize("tokens", [1, 3, 8, 16])
+@pytest.mark.parametrize("cols", [128, 1536, 4096, 8192])
+def test_a_table_is_filled_where_it_pays_and_the_launch_asks_for_its_room(
+    cols, tokens, block
+):
+    planes, rows = Planes(cols, block), 4096
+    codes = torch.empty(planes.chunks, rows, planes.length, dtype=torch.int16)
+    constants = torch.zeros(planes.chunks, rows, 1)
+    w = nf4.Nf4(codes, constants, torch.zeros(1), torch.zeros(()), planes, 1)
+    x = torch.zeros(tokens, cols, dtype=torch.float16)
+    tile = nf4.nf4_tile(x, w)
+    assert nf4.by_pairs(tile, planes, x) == (tile.rows * cols >= nf4.PAYS)
+    assert not nf4.by_pairs(tile, planes, x.float()), "float32 reads its own levels"
+    assert nf4.on_their_way(tile, planes, x) <= (227 - 33) << 10

@@ -10,8 +10,7 @@ import torch
 
 from lib.kernels.int4_triton import _unpack_two
 from lib.kernels.nf4 import pairs
-from lib.kernels.nf4_dequantize_triton import _bytes_text
-from lib.kernels.nf4_triton import _pairs_text
+from lib.kernels.nf4_assembly import bytes_text, pairs_text, words_text
 from lib.quant.normal_float import normal_float_levels
 
 spec = importlib.util.spec_from_file_location("ptx", Path(__file__).with_name("ptx.py"))
@@ -44,14 +43,23 @@ def test_a_load_finds_the_levels_of_two_codes_and_no_lane_waits(dtype):
     w = words(1)
     levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
     table = pairs(torch.device("cpu"), dtype).numpy().view(np.uint32).repeat(32)
-    for plane, out in enumerate(ptx.run(_pairs_text(), [w], 4, {"pairs": table})):
+    for plane, out in enumerate(ptx.run(pairs_text(), [w], 4, {"pairs": table})):
+        q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
+        assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_shuffles_look_up_the_levels_of_words(dtype):
+    w = words(3)
+    levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
+    for plane, out in enumerate(ptx.run(words_text(dtype), [w], 4)):
         q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
 
 def test_shuffles_look_up_the_levels_of_bytes():
     w = words(2)
-    out = ptx.run(_bytes_text(), [w], 8)
+    out = ptx.run(bytes_text(), [w], 8)
     levels = normal_float_levels().numpy()
     for byte in range(4):
         high, low = w >> 8 * byte + 4 & 15, w >> 8 * byte & 15

@@ -1,0 +1,97 @@
+"""Assembly that looks up NF4's sixteen levels, in three shapes.
+
+    level of code q = what lane q mod 16 of the warp holds                 (shfl.idx)
+    pair of codes in a byte b → (level of b mod 16, level of b div 16)     (ld.shared)
+
+A level cannot be computed from its code, and a table in device memory would cost an
+address and a load for each weight. Lanes 0 … 15 (and 16 … 31 again) hold the sixteen
+levels instead, and one shuffle a weight reads the lane that the code names; the shuffle
+ignores all but the lowest four bits of its index, so codes need shifting only.
+
+Shared memory has 32 banks and answers one word from each at a time. So the 256 pairs
+may lie there 32 times side by side, a copy a bank: a lane that reads its own copy never
+waits for another, and one load finds two levels. But the table has to be filled first.
+
+Read in order: `words_text`, `bytes_text`, both by shuffles; `pairs_text`, by loads.
+"""
+
+import struct
+
+import torch
+
+from lib.kernels.planes import FOUR
+from lib.quant.normal_float import normal_float_levels
+
+SEGMENT = "0x100f"  # shfl's c: index mod 16, within each half of the warp
+
+
+def _lane_level(bits: list[int]) -> list[str]:
+    """PTX that puts bits[lane mod 16] into T: four rounds of halving the choice.
+
+    It depends on nothing that a loop changes, so that ptxas computes it once.
+    """
+    lines = [".reg .b32 T, lane, " + ", ".join(f"h{i}" for i in range(8)) + ";"]
+    lines += [".reg .pred p;", "mov.u32 lane, %laneid;"]
+    now = [f"0x{value:08x}" for value in bits]
+    for bit in range(4):
+        lines += [f"and.b32 T, lane, {1 << bit};", "setp.ne.b32 p, T, 0;"]
+        for i in range(len(now) // 2):
+            lines += [f"selp.b32 h{i}, {now[2 * i + 1]}, {now[2 * i]}, p;"]
+        now = [f"h{i}" for i in range(len(now) // 2)]
+    return [*lines, "mov.b32 T, h0;"]
+
+
+def words_text(dtype: torch.dtype) -> str:
+    """Two words, to four pairs of levels in 16 bits, a plane each: by shuffles."""
+    bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
+    lines = [*_lane_level([value & 0xFFFF for value in bits]), ".reg .b32 a, b;"]
+    for plane in range(FOUR):
+        for name, half in (("a", 0), ("b", 16)):
+            lines += [
+                f"shr.u32 {name}, $4, {half + FOUR * plane};",
+                f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
+            ]
+        lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
+    return "{" + "\n".join(lines) + "}"
+
+
+def bytes_text() -> str:
+    """PTX from four bytes to the float32 levels of their high, then low, nibbles."""
+    bits = [
+        struct.unpack("<I", struct.pack("<f", level))[0]
+        for level in normal_float_levels().tolist()
+    ]
+    lines = [*_lane_level(bits), ".reg .b32 a;"]
+    for byte in range(4):
+        for first, shift in ((0, 8 * byte + 4), (4, 8 * byte)):
+            lines += [
+                f"shr.u32 a, $8, {shift};",
+                f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
+            ]
+    return "{" + "\n".join(lines) + "}"
+
+
+def pairs_text() -> str:
+    """PTX from two words to four pairs of levels in 16 bits, from the table `pairs`.
+
+    Nibbles 1 and 4, and 3 and 6, change places, so that each byte holds two columns of
+    a plane: planes 0, 2, 1, 3.
+    """
+    lines = [
+        ".reg .b32 lane, t, u;",
+        "mov.u32 lane, %laneid;",
+        "mov.u32 t, pairs;",
+        "shl.b32 lane, lane, 2;",
+        "add.u32 lane, lane, t;",
+        "shr.u32 t, $4, 12;",
+        "lop3.b32 t, t, $4, 0x0000F0F0, 0x28;",  # (t ^ w) & mask
+        "shl.b32 u, t, 12;",
+        "lop3.b32 t, t, $4, u, 0x96;",  # t ^ w ^ u
+    ]
+    for byte, plane in enumerate((0, 2, 1, 3)):
+        lines += [
+            f"prmt.b32 u, t, 0, 0x444{byte};",  # that byte alone
+            "mad.lo.u32 u, u, 128, lane;",
+            f"ld.shared.b32 ${plane}, [u];",
+        ]
+    return "{" + "\n".join(lines) + "}"
