@@ -113,6 +113,8 @@ def line(row: Row) -> str:
         text += f"  ours {row.ours:8.1f}  error {row.relative_error:.1e}"
     if row.error:
         text += f"  {row.error}"
+    if row.floor:
+        text += f"  floor {row.floor:.1f}"
     for key in ("of_floor", "times_best_anchor"):
         if facts[key]:
             text += f"  {key} {facts[key]:.2f}"
