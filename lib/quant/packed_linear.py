@@ -5,8 +5,8 @@
 The stored tensors are buffers, so that devices, state dicts and safetensors treat them
 as any other, and `nbytes` is what the layer really holds. On a CPU that saves memory,
 not time. On a GPU whose kernels take the matrix, the layer holds it in their layout
-instead (lib/kernels/linear.py). State dicts and files know the stored tensors only,
-wherever the layer is.
+instead (lib/kernels/linear.py); a layer that must do without says why, when printed.
+State dicts and files know the stored tensors only, wherever the layer is.
 
 Read in order: `PackedLinear`, `save_quantized`, `load_quantized`.
 """
@@ -39,6 +39,7 @@ class PackedLinear(nn.Module):
         self.words = words
         self.names = tuple(tensors)
         self.fast: nn.Module | None = None  # a KernelMatrix, in place of the tensors
+        self.slow = ""  # why there is none on a GPU
         self.register_buffer("bias", bias)
         self._hold(tensors)
         self._settle()
@@ -78,7 +79,8 @@ class PackedLinear(nn.Module):
     def extra_repr(self) -> str:
         """Kind, shape and bytes, for printing a model."""
         rows, cols = self.words["shape"]
-        return f"{self.words['kind']}, {rows}x{cols}, {self.nbytes:,} bytes"
+        why = f", unpacked in every call: {self.slow}" if self.slow else ""
+        return f"{self.words['kind']}, {rows}x{cols}, {self.nbytes:,} bytes{why}"
 
     def _hold(self, tensors: dict[str, Tensor]) -> None:
         self.fast = None
@@ -89,13 +91,15 @@ class PackedLinear(nn.Module):
         """Hold what the device wants: the kernels' layout, or the stored tensors."""
         device = next(self.buffers()).device
         kernels = kernels_on(device)
+        self.slow = ""
         if kernels is None and self.fast is not None:
             self._hold(self.tensors())
         elif kernels is not None and self.fast is None:
             quantized = unstored(self.tensors(), self.words)
             try:
                 self.fast = kernels.linear.KernelMatrix.of(quantized)
-            except ValueError:  # no kernel takes this matrix
+            except ValueError as why:  # printed with the layer
+                self.slow = str(why)
                 return
             for name in self.names:
                 delattr(self, name)

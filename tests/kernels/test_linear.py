@@ -226,7 +226,8 @@ def test_what_no_kernel_takes_stays_packed(gpu, generator):
             KernelMatrix.of(quantized)
         layer = PackedLinear.of(quantized).to(gpu)
         assert layer.fast is None
+        assert "unpacked in every call" in repr(layer) and why in repr(layer)
         x = torch.randn(2, layer.words["shape"][1], generator=generator).to(gpu)
         assert torch.allclose(layer(x), x @ matrix(quantized).to(x).T, atol=1e-4)
     layer = PackedLinear.of(quantize_4bit(w)).to(gpu)
-    assert "nf4, 48x192" in repr(layer)
+    assert "nf4, 48x192" in repr(layer) and "in every call" not in repr(layer)
