@@ -29,7 +29,9 @@ from lib.quant.linear import Grid
 from lib.quant.normal_float import FourBit
 from lib.quant.stored import Quantized
 
-MOST_TOKENS = {Int4: 256, Nf4: 96}  # up to so many the product decodes by itself
+# Up to so many tokens the product decodes by itself: at 8192² on an H100 unfolding and
+# fp16 take 110 µs; int4 takes 37 for 128 tokens, and NF4 20 for every 16.
+MOST_TOKENS = {Int4: 256, Nf4: 80}
 
 
 class KernelMatrix(nn.Module):
