@@ -81,7 +81,7 @@ def _decode(words, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
 @triton.jit
 @no_type_check
 def double(code, nested, mean, dynamic):
-    """d[q] c₂ + μ with two roundings, as lib.quant.double computes it."""
+    """d[q] c₂ + μ; with two roundings, as lib.quant.double, if no launch fuses them."""
     return tl.load(dynamic + (code & 255)) * nested + mean
 
 
