@@ -17,7 +17,7 @@ Read in order: `Int4`, `int4_reference`, the kernels in int4_triton.py, `launch`
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float16, Int16, Int32
+from jaxtyping import Float, Float16, Int16, Int32, UInt8
 from torch import Tensor
 
 from lib.kernels.blocks import summed
@@ -63,6 +63,10 @@ class Int4:
         """The same matrix elsewhere."""
         return Int4(self.codes.to(device), self.constants.to(device), self.planes)
 
+    def unpacked(self) -> UInt8[Tensor, "rows cols"]:
+        """The codes 0 … 15 in their columns."""
+        return unpack_planes(self.codes, self.planes)
+
     def grid(self) -> tuple[Float16[Tensor, "rows groups"], Int32[Tensor, "r groups"]]:
         """Steps and zero points, as the codes 0 … 15 know them."""
         constants = unpack_constants(self.constants, self.planes).T
@@ -89,13 +93,12 @@ def pack_int4(grouped: Grouped) -> Int4:
         raise ValueError(f"a step of {grid.scale.max().item():.3g} exceeds fp16")
     by = MIDDLE if grid.low < 0 else 0
     codes = (grouped.codes.to(torch.int16) + by).to(torch.uint8)
-    group = cols // step.shape[1]
-    constants, planes = step.T.contiguous(), Planes(cols, group)
+    constants, planes = step.T.contiguous(), Planes(cols, cols // step.shape[1])
     if grid.low >= 0 or grid.zero.any():
         low = constants.view(torch.int16).to(torch.int32) & 0xFFFF
         zero = (grid.zero.T.to(torch.int32) + by).contiguous()
         constants = zero << 16 | low
-    return Int4(pack_planes(codes, group), pack_constants(constants, planes), planes)
+    return Int4(pack_planes(codes, planes), pack_constants(constants, planes), planes)
 
 
 def int4_reference(
@@ -103,7 +106,7 @@ def int4_reference(
 ) -> Float[Tensor, "m rows"]:
     """The equation, in `dtype`; y in the dtype of x."""
     step, zero = w.grid()
-    codes = unpack_planes(w.codes, w.planes).to(torch.int32)
+    codes = w.unpacked().to(torch.int32)
     steps = codes.unflatten(1, (w.planes.groups, -1)) - zero[..., None]
     weight = (steps * step[..., None].to(dtype)).flatten(1)
     return (x.to(dtype) @ weight.T).to(x.dtype)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from lib.kernels.entry import DTYPES
 from lib.kernels.int4 import MIDDLE, Int4, int4_product, pack_int4
 from lib.kernels.nf4 import Nf4, nf4_product, pack_nf4
-from lib.kernels.planes import unpack_constants, unpack_planes
+from lib.kernels.planes import unpack_constants
 from lib.kernels.unfold import unfold
 from lib.quant.double import DoubleConstants
 from lib.quant.grouped import Grouped
@@ -120,7 +120,7 @@ def _grouped(held: KernelMatrix, weight: Int4) -> Grouped:
     """Codes above their lowest one, and in their own order again."""
     low, high = held.ends
     by = MIDDLE if low < 0 else 0
-    codes = unpack_planes(weight.codes, weight.planes)
+    codes = weight.unpacked()
     if by:
         codes = (codes.to(torch.int16) - by).to(torch.int8)
     if held.order is not None:
@@ -133,7 +133,7 @@ def _grouped(held: KernelMatrix, weight: Int4) -> Grouped:
 
 def _four_bit(held: KernelMatrix, weight: Nf4) -> FourBit:
     """Pairs of codes and the constants, both in row-major order."""
-    codes = unpack_planes(weight.codes, weight.planes).flatten()
+    codes = weight.unpacked().flatten()
     constants = unpack_constants(weight.constants, weight.planes).T.flatten()
     if constants.dtype == torch.uint8:
         nested = weight.nested, weight.mean, weight.nested_block

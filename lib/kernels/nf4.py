@@ -30,9 +30,9 @@ from lib.kernels.planes import (
     FOUR,
     Planes,
     pack_constants,
-    pack_planes,
+    pack_pairs,
     unpack_constants,
-    unpack_planes,
+    unpack_pairs,
 )
 from lib.kernels.tiles import Tile, chosen, inside, multiprocessors, power_above
 from lib.quant.double import DoubleConstants, dynamic_levels
@@ -46,7 +46,7 @@ PAYS = 1 << 16  # weights of a program from which on filling the table costs les
 
 @dataclass(frozen=True, eq=False)
 class Nf4:
-    """A matrix in the kernels' layout: codes in planes, constants beside.
+    """A matrix in the kernels' layout: codes in pairs, constants beside.
 
     With double quantization the constants are codes into the 256 dynamic levels; then
     `nested` and `mean` belong to them, in the order of lib.quant.double.
@@ -69,6 +69,10 @@ class Nf4:
         """The same matrix elsewhere."""
         names = ("codes", "constants", "nested", "mean")
         return replace(self, **{n: getattr(self, n).to(device) for n in names})
+
+    def unpacked(self) -> UInt8[Tensor, "rows cols"]:
+        """The codes 0 … 15 in their columns."""
+        return unpack_pairs(self.codes, self.planes)
 
     def scales(self) -> Float32[Tensor, "rows blocks"]:
         """c, a row of blocks for each row of the matrix."""
@@ -106,7 +110,7 @@ def pack_nf4(quantized: FourBit) -> Nf4:
         nested_block, constants = constants.block, constants.codes
     planes = Planes(cols, block)
     return Nf4(
-        codes=pack_planes(codes, block),
+        codes=pack_pairs(codes, planes),
         constants=pack_constants(constants.view(rows, -1).T, planes),
         nested=nested,
         mean=mean,
@@ -120,7 +124,7 @@ def nf4_reference(
 ) -> Float[Tensor, "m rows"]:
     """The equation, in `dtype`; y in the dtype of x."""
     levels = normal_float_levels().to(w.codes.device, dtype)
-    blocks = levels[unpack_planes(w.codes, w.planes).int()]
+    blocks = levels[w.unpacked().int()]
     blocks = blocks.unflatten(1, (w.planes.groups, -1)) * w.scales()[..., None]
     return (x.to(dtype) @ blocks.flatten(1).to(dtype).T).to(x.dtype)
 

@@ -42,13 +42,13 @@ def _lane_level(bits: list[int]) -> list[str]:
 
 
 def words_text(dtype: torch.dtype) -> str:
-    """Two words, to four pairs of levels in 16 bits, a plane each: by shuffles."""
+    """Four bytes to their pairs of levels in 16 bits, a plane each: by shuffles."""
     bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
     lines = [*_lane_level([value & 0xFFFF for value in bits]), ".reg .b32 a, b;"]
     for plane in range(FOUR):
-        for name, half in (("a", 0), ("b", 16)):
+        for name, half in (("a", 0), ("b", FOUR)):
             lines += [
-                f"shr.u32 {name}, $4, {half + FOUR * plane};",
+                f"shr.u32 {name}, $4, {half + 2 * FOUR * plane};",
                 f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
             ]
         lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
@@ -72,25 +72,17 @@ def bytes_text() -> str:
 
 
 def pairs_text() -> str:
-    """PTX from two words to four pairs of levels in 16 bits, from the table `pairs`.
-
-    Nibbles 1 and 4, and 3 and 6, change places, so that each byte holds two columns of
-    a plane: planes 0, 2, 1, 3.
-    """
+    """The same from the table `pairs`."""
     lines = [
-        ".reg .b32 lane, t, u;",
+        ".reg .b32 lane, u;",
         "mov.u32 lane, %laneid;",
-        "mov.u32 t, pairs;",
+        "mov.u32 u, pairs;",
         "shl.b32 lane, lane, 2;",
-        "add.u32 lane, lane, t;",
-        "shr.u32 t, $4, 12;",
-        "lop3.b32 t, t, $4, 0x0000F0F0, 0x28;",  # (t ^ w) & mask
-        "shl.b32 u, t, 12;",
-        "lop3.b32 t, t, $4, u, 0x96;",  # t ^ w ^ u
+        "add.u32 lane, lane, u;",
     ]
-    for byte, plane in enumerate((0, 2, 1, 3)):
+    for plane in range(FOUR):
         lines += [
-            f"prmt.b32 u, t, 0, 0x444{byte};",  # that byte alone
+            f"prmt.b32 u, $4, 0, 0x444{plane};",  # that byte alone
             "mad.lo.u32 u, u, 128, lane;",
             f"ld.shared.b32 ${plane}, [u];",
         ]

@@ -1,7 +1,7 @@
 """The kernels of nf4.py: the product of int4_triton.py with levels for integers.
 
-Read in order: `skinny`; `_decode`, `_spread`; `_four_constants`. The assembly is in
-nf4_assembly.py.
+Read in order: `skinny`; `_spread`, `code_at`, `_decode`; `_four_constants`. The
+assembly is in nf4_assembly.py.
 """
 
 import torch
@@ -51,8 +51,17 @@ def _spread(pairs):
 
 @triton.jit
 @no_type_check
-def _decode(words, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
+def code_at(row, j, i):
+    """The code at place i of plane j; `row` points at a chunk's words of the row."""
+    pairs = tl.load(row + (i // 2 * 2 + j // 2)).to(tl.int32)
+    return (pairs >> (j % 2 * 8 + i % 2 * 4)) & 15
+
+
+@triton.jit
+@no_type_check
+def _decode(row, i, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
     """The levels of four planes: in 16 bits by assembly, in float32 from memory."""
+    words = tl.load(row + i)
     if PAIRED and tl.float16 == DTYPE:
         return tl.inline_asm_elementwise(
             _PAIRS, _OPERANDS, [words], (tl.float16,) * 4, True, 2
@@ -71,10 +80,10 @@ def _decode(words, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
         )
     else:
         return (
-            tl.load(levels + (words & 15)),
-            tl.load(levels + ((words >> 4) & 15)),
-            tl.load(levels + ((words >> 8) & 15)),
-            tl.load(levels + ((words >> 12) & 15)),
+            tl.load(levels + code_at(row, 0, i)),
+            tl.load(levels + code_at(row, 1, i)),
+            tl.load(levels + code_at(row, 2, i)),
+            tl.load(levels + code_at(row, 3, i)),
         )
 
 
@@ -159,8 +168,8 @@ def naive(
     mu = tl.load(mean)
     total = 0.0
     for plane in range(4 * chunks):
-        words = tl.load(codes + (plane // 4 * N + n) * L + i).to(tl.int32)
-        level = tl.load(levels + ((words >> (plane % 4 * 4)) & 15))
+        row = codes + (plane // 4 * N + n) * L
+        level = tl.load(levels + code_at(row, plane % 4, i))
         bits = constant_of(constants, plane, n, N, Q, BITS)
         if BITS == 8:
             block = n * groups + tl.minimum(plane // P, groups - 1)
@@ -211,8 +220,8 @@ def skinny(
             constants, nested, mu, dynamic, chunk, n, N, groups,
             P, Q, BITS, NESTED, SEAMLESS,
         )  # fmt: skip
-        words = tl.load(codes + (chunk * N + n)[:, :, None] * L + i)
-        q = _decode(words, levels, x.dtype.element_ty, PAIRED)
+        row_of_words = codes + (chunk * N + n)[:, :, None] * L
+        q = _decode(row_of_words, i, levels, x.dtype.element_ty, PAIRED)
         plane, there = 4 * (first + c)[:, :, None], i[:, None]
         total = add_planes(total, q, scale, x, plane, there, groups, G, P, L, SEAMLESS)
     store(y, tl.sum(total, 0), row, token, M, N)

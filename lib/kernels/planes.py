@@ -9,6 +9,11 @@ block of rows is contiguous for each chunk: long loads, whichever row comes firs
 
     column(p, i) = G ⌊p / P⌋ + L (p mod P) + i,    P = ⌈G / L⌉ planes to a group of G
 
+Levels that are looked up, two at a time, want pairs instead: the same words, with two
+neighbours' codes in a byte and the four planes' bytes side by side.
+
+    byte[c, n, i, j] = code[n, column(4c + j, 2i)] + code[n, column(4c + j, 2i + 1)] 16
+
 A group that L does not divide is padded to P L columns, and the planes to a multiple of
 four, with codes that meet no activation. L is 64 where it divides G, unless 32 pads
 less: 576 columns in groups of 64 fill nine of twelve planes of 64, or 18 of 20 of 32.
@@ -16,14 +21,15 @@ less: 576 columns in groups of 64 fill nine of twelve planes of 64, or 18 of 20 
 The constants of a chunk's groups lie side by side, filled up to four bytes: the least
 that the hardware copies in the background.
 
-Read in order: `Planes`, `pack_planes`, `unpack_planes`; `pack_constants` and back.
+Read in order: `Planes`; `pack_planes`, `pack_pairs`, `pack_constants`, each with its
+way back.
 """
 
 from dataclasses import dataclass
 from math import gcd
 
 import torch
-from jaxtyping import Int, Int16, Shaped, UInt8
+from jaxtyping import Int, Int16, Integer, Shaped, UInt8
 from torch import Tensor
 
 FOUR = 4  # codes in a word of 16 bits, bits in a code
@@ -83,21 +89,37 @@ class Planes:
         return torch.where(here, group * self.group + within, -1)
 
 
-def pack_planes(
-    codes: UInt8[Tensor, "rows cols"], group: int
-) -> Int16[Tensor, "chunks rows length"]:
-    """The words of codes 0 … 15; ValueError for others, or groups that don't fit."""
+def _in_places(
+    codes: UInt8[Tensor, "rows cols"], planes: Planes
+) -> UInt8[Tensor, "chunks rows four length"]:
+    """Each place's code, 0 where no column is."""
     if codes.numel() and codes.max() > 15:
         raise ValueError(f"code {codes.max().item()} does not fit 4 bits")
-    planes = Planes(codes.shape[1], group)
     if planes.chunks * planes.length * len(codes) >= 2**31:
         raise ValueError(f"{tuple(codes.shape)} codes are too many for 32-bit offsets")
     padded = torch.nn.functional.pad(codes, (0, 1))  # column -1: what no x meets
     places = padded[:, planes.columns().to(codes.device)]  # (rows, planes, L)
-    nibbles = places.to(torch.int32).unflatten(1, (planes.chunks, FOUR))
+    return places.unflatten(1, (planes.chunks, FOUR)).transpose(0, 1)
+
+
+def _in_columns(
+    places: Integer[Tensor, "chunks rows four length"], planes: Planes
+) -> UInt8[Tensor, "rows cols"]:
+    """The codes that `_in_places` took."""
+    places = places.transpose(0, 1).flatten(1).to(torch.uint8)
+    columns = planes.columns().to(places.device).flatten()
+    codes = places.new_empty(len(places), planes.cols)
+    codes[:, columns[columns >= 0]] = places[:, columns >= 0]
+    return codes
+
+
+def pack_planes(
+    codes: UInt8[Tensor, "rows cols"], planes: Planes
+) -> Int16[Tensor, "chunks rows length"]:
+    """The words of codes; ValueError for a code above 15."""
     shift = FOUR * torch.arange(FOUR, device=codes.device)[:, None]
-    words = (nibbles << shift).sum(2)  # (rows, chunks, L), 0 … 65535
-    return words.transpose(0, 1).to(torch.int16).contiguous()
+    words = (_in_places(codes, planes).to(torch.int32) << shift).sum(2)  # 0 … 65535
+    return words.to(torch.int16).contiguous()
 
 
 def unpack_planes(
@@ -105,12 +127,24 @@ def unpack_planes(
 ) -> UInt8[Tensor, "rows cols"]:
     """The codes that `pack_planes` took."""
     shift = FOUR * torch.arange(FOUR, device=words.device)[:, None]
-    nibbles = words.transpose(0, 1)[:, :, None] >> shift & 15  # (rows, chunks, 4, L)
-    places = nibbles.flatten(1).to(torch.uint8)
-    columns = planes.columns().to(words.device).flatten()
-    codes = places.new_empty(len(places), planes.cols)
-    codes[:, columns[columns >= 0]] = places[:, columns >= 0]
-    return codes
+    return _in_columns(words[:, :, None] >> shift & 15, planes)
+
+
+def pack_pairs(
+    codes: UInt8[Tensor, "rows cols"], planes: Planes
+) -> Int16[Tensor, "chunks rows length"]:
+    """The bytes of codes, two a word; ValueError for a code above 15."""
+    low, high = _in_places(codes, planes).unflatten(3, (-1, 2)).unbind(-1)
+    pairs = (high << FOUR | low).transpose(2, 3).contiguous()
+    return pairs.flatten(2).view(torch.int16)
+
+
+def unpack_pairs(
+    words: Int16[Tensor, "chunks rows length"], planes: Planes
+) -> UInt8[Tensor, "rows cols"]:
+    """The codes that `pack_pairs` took."""
+    pairs = words.view(torch.uint8).unflatten(2, (-1, FOUR)).transpose(2, 3)
+    return _in_columns(torch.stack([pairs & 15, pairs >> FOUR], -1).flatten(3), planes)
 
 
 def pack_constants(

@@ -1,6 +1,6 @@
 """Ŵ out of the kernels' layout: for products of many tokens, and for the way back.
 
-    ŵ[n, column(p, i)] = s (q - z)  or  c l_q,     q = plane p at word[n, i] (planes.py)
+    ŵ[n, column(p, i)] = s (q - z)  or  c l_q,     q = the code at place i of plane p
 
 Bytes a weight: 1/2 of codes and the constants, and 2 written in 16 bits. A product of
 many tokens decodes every weight once for each of its blocks of tokens, or once here.
@@ -18,7 +18,7 @@ from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.int4 import Int4
 from lib.kernels.nf4 import Nf4, tables
-from lib.kernels.planes import Planes, unpack_planes
+from lib.kernels.planes import Planes
 from lib.quant.normal_float import normal_float_levels
 
 ROWS = 16  # of a program
@@ -28,7 +28,7 @@ def unfold_reference(
     w: Int4 | Nf4, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "rows cols"]:
     """Ŵ in `dtype`, multiplied in float32."""
-    runs = unpack_planes(w.codes, w.planes).unflatten(1, (w.planes.groups, -1))
+    runs = w.unpacked().unflatten(1, (w.planes.groups, -1))
     if isinstance(w, Int4):
         step, zero = w.grid()
         runs = (runs.to(torch.int32) - zero[..., None]) * step.float()[..., None]

@@ -6,7 +6,7 @@ Read in order: `int4`, `nf4`.
 from lib.kernels.blocks import constant_of
 from lib.kernels.compiler import no_type_check, tl, triton
 from lib.kernels.int4_triton import _step, _stored, _zero
-from lib.kernels.nf4_triton import double
+from lib.kernels.nf4_triton import code_at, double
 
 
 @triton.jit
@@ -57,7 +57,7 @@ def nf4(
     c, i = tl.program_id(1), tl.arange(0, L)[None, :]
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     n, mu = tl.minimum(row, N - 1), tl.load(mean)
-    words = tl.load(codes + (c * N + n)[:, None] * L + i).to(tl.int32)
+    words = codes + (c * N + n)[:, None] * L
     w += row.to(tl.int64)[:, None] * K
     for j in tl.static_range(4):
         group, within = (4 * c + j) // P, (4 * c + j) % P * L + i
@@ -67,6 +67,6 @@ def nf4(
             s = double(s, tl.load(nested + block // NESTED), mu, dynamic)
         else:
             s = s.to(tl.float32, bitcast=True)
-        value = tl.load(levels + ((words >> (4 * j)) & 15)) * s[:, None]
+        value = tl.load(levels + code_at(words, j, i)) * s[:, None]
         here = (row < N)[:, None] & (within < G) & (group < groups)
         tl.store(w + group * G + within, value.to(w.dtype.element_ty), mask=here)

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from lib.kernels.int4 import Int4, int4_product, int4_reference, launch, pack_int4
-from lib.kernels.planes import Planes, pack_planes, unpack_planes
+from lib.kernels.planes import (
+    Planes,
+    pack_pairs,
+    pack_planes,
+    unpack_pairs,
+    unpack_planes,
+)
 from lib.kernels.tiles import Tile, inside
 from lib.quant.grouped import Grouped, round_to_nearest
 from lib.quant.linear import Grid
@@ -34,7 +40,7 @@ def check(y, x, w: Int4):
     """y within the bound of a float32 sum and one rounding, of the float64 product."""
     exact = int4_reference(x.double(), w, dtype=torch.float64)
     step, zero = w.grid()
-    codes = unpack_planes(w.codes, w.planes).int()
+    codes = w.unpacked().int()
     size = (codes.unflatten(1, (w.planes.groups, -1)) - zero[..., None]).abs()
     size = (size * step[..., None].double()).flatten(1)
     bound = 2.0**-24 * (w.planes.cols + 8) * (x.double().abs() @ size.T)
@@ -56,13 +62,16 @@ SKINNY = inside(16, 2, warps=2, stages=2)
 WIDE = Tile(16, 32, warps=2, stages=2)
 
 
+@pytest.mark.parametrize(
+    ("pack", "unpack"), [(pack_planes, unpack_planes), (pack_pairs, unpack_pairs)]
+)
 @pytest.mark.parametrize(("cols", "group"), [(100, 100), (96, 32), (320, 64), (48, 16)])
-def test_planes_hold_every_code_once(cols, group, generator):
+def test_planes_hold_every_code_once(cols, group, pack, unpack, generator):
     codes = torch.randint(0, 16, (5, cols), generator=generator).to(torch.uint8)
     planes = Planes(cols, group)
-    words = pack_planes(codes, group)
+    words = pack(codes, planes)
     assert words.shape == (planes.chunks, 5, planes.length)
-    assert torch.equal(unpack_planes(words, planes), codes)
+    assert torch.equal(unpack(words, planes), codes)
     columns = planes.columns()
     assert columns[columns >= 0].sort().values.tolist() == list(range(cols))
 

@@ -5,7 +5,7 @@ import torch
 
 from lib.kernels import nf4, nf4_dequantize, nf4_product, pack_nf4
 from lib.kernels.nf4_dequantize import launch as dequantize
-from lib.kernels.planes import Planes, unpack_planes
+from lib.kernels.planes import Planes
 from lib.kernels.tiles import inside
 from lib.quant.double import DoubleConstants
 from lib.quant.normal_float import (
@@ -45,7 +45,7 @@ def check(y, x, w):
     """y within the levels' rounding, a float32 sum's and its own, of the exact y."""
     exact = nf4.nf4_reference(x.double(), w, dtype=torch.float64)
     levels = normal_float_levels().to(x.device, torch.float64)
-    size = levels[unpack_planes(w.codes, w.planes).int()].abs()
+    size = levels[w.unpacked().int()].abs()
     size = size.unflatten(1, (w.planes.groups, -1)) * w.scales()[..., None].abs()
     terms = x.double().abs() @ size.flatten(1).T
     bound = (LEVEL[x.dtype] + 2.0**-24 * (w.planes.cols + 8)) * terms

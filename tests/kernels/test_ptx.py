@@ -44,16 +44,16 @@ def test_a_load_finds_the_levels_of_two_codes_and_no_lane_waits(dtype):
     levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
     table = pairs(torch.device("cpu"), dtype).numpy().view(np.uint32).repeat(32)
     for plane, out in enumerate(ptx.run(pairs_text(), [w], 4, {"pairs": table})):
-        q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
+        q = np.stack([w >> 8 * plane & 15, w >> 8 * plane + 4 & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_shuffles_look_up_the_levels_of_words(dtype):
+def test_shuffles_look_up_the_levels_of_pairs(dtype):
     w = words(3)
     levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
     for plane, out in enumerate(ptx.run(words_text(dtype), [w], 4)):
-        q = np.stack([w >> 4 * plane & 15, w >> 16 + 4 * plane & 15], 1)
+        q = np.stack([w >> 8 * plane & 15, w >> 8 * plane + 4 & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
 
