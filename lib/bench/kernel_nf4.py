@@ -96,7 +96,7 @@ def candidates(m: int, k: int) -> list[Tile]:
         for rows in (16, 32, 64)
         for warps, stages in (
             *((2, 3), (2, 4), (2, 5), (4, 2), (4, 3), (4, 4), (4, 5), (4, 6)),
-            *((8, 2), (8, 3), (8, 4)),
+            *((8, 2), (8, 3), (8, 4), (16, 2), (16, 3)),
         )
     ]
     return [tile for tile in tiles if tile.splits <= Planes(k, BLOCK).chunks]
