@@ -124,9 +124,8 @@ def cases() -> Iterator[Compiled]:
     ):
         paired = rows == 32
         pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
-        pointers["levels"] = "*i32" if paired else "*fp32"
         tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
-        tile |= {"CHAINED": True, "PAIRED": paired}
+        tile |= {"CHAINED": True, "PAIRED": paired, "PER_ROW": True}
         name, kernel = f"nf4_skinny_{batch}_{dtype}", nf4_triton.skinny
         name += "" if paired else "_shuffled_8_warps"
         yield compile_kernel(name, kernel, pointers, splits, **nf4, **tile)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
-from jaxtyping import Float, Float32, Int16, Int32, UInt8
+from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
 from lib.kernels.compiler import in_a_row, require_triton, triton, widened
@@ -135,14 +135,6 @@ def tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return dynamic_levels().to(device), normal_float_levels().to(device)
 
 
-@cache
-def pairs(device: torch.device, dtype: torch.dtype) -> Int32[Tensor, "256"]:
-    """Two levels in 16 bits for each byte: its low nibble's in the lower half."""
-    level = normal_float_levels().to(dtype).view(torch.int16)
-    low, high = (code.flatten() for code in torch.meshgrid(level, level, indexing="xy"))
-    return torch.stack([low, high], 1).view(torch.int32).flatten().to(device)
-
-
 def on_their_way(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> int:
     """Bytes of codes and tokens that a program's buffers hold."""
     each = planes.length * (2 * tile.rows + FOUR * x.element_size() * tile.batch)
@@ -180,6 +172,7 @@ def launch(
     layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
     layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
     layout["NESTED"] = w.nested_block
+    nested = w.constants.dtype == torch.uint8
     dynamic, levels = tables(x.device)
     words = w.constants.flatten().view(torch.int32)
     inputs = (x, w.codes, words, w.nested, w.mean, dynamic)
@@ -187,15 +180,15 @@ def launch(
     if naive:
         _naive[(n, m)](*inputs, levels, y, *sizes, **layout, num_warps=1)
         return y.to(dtype)
-    paired = by_pairs(tile, planes, x)
     _skinny[(triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))](
         *inputs,
-        pairs(x.device, x.dtype) if paired else levels,
+        levels,
         y,
         *sizes,
         **layout,
         SEAMLESS=planes.seamless and planes.chunks % tile.splits == 0,
-        PAIRED=paired,
+        PER_ROW=nested and w.nested_block % planes.groups == 0,
+        PAIRED=by_pairs(tile, planes, x),
         SPLITS=tile.splits,
         ROWS=tile.rows,
         BATCH=tile.batch,

@@ -12,7 +12,10 @@ Shared memory has 32 banks and answers one word from each at a time. So the 256 
 may lie there 32 times side by side, a copy a bank: a lane that reads its own copy never
 waits for another, and one load finds two levels. But the table has to be filled first.
 
-Read in order: `words_text`, `bytes_text`, both by shuffles; `pairs_text`, by loads.
+The 256 levels of 8-bit constants lie there too, once: a warp wants those of few rows.
+
+Read in order: `words_text`, `bytes_text`, both by shuffles; `room_text`, `pair_text`,
+`pairs_text`, `constant_text`, by loads.
 """
 
 import struct
@@ -41,10 +44,14 @@ def _lane_level(bits: list[int]) -> list[str]:
     return [*lines, "mov.b32 T, h0;"]
 
 
+def _in_16_bits(dtype: torch.dtype) -> list[int]:
+    bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
+    return [value & 0xFFFF for value in bits]
+
+
 def words_text(dtype: torch.dtype) -> str:
     """Four bytes to their pairs of levels in 16 bits, a plane each: by shuffles."""
-    bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
-    lines = [*_lane_level([value & 0xFFFF for value in bits]), ".reg .b32 a, b;"]
+    lines = [*_lane_level(_in_16_bits(dtype)), ".reg .b32 a, b;"]
     for plane in range(FOUR):
         for name, half in (("a", 0), ("b", FOUR)):
             lines += [
@@ -68,6 +75,38 @@ def bytes_text() -> str:
                 f"shr.u32 a, $8, {shift};",
                 f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
             ]
+    return "{" + "\n".join(lines) + "}"
+
+
+def room_text(name: str, size: int) -> str:
+    """The place of `size` bytes of shared memory, for `name` in all assembly below."""
+    return f".shared .align 128 .b8 {name}[{size}];\nmov.u32 $0, {name};"
+
+
+def pair_text(dtype: torch.dtype) -> str:
+    """Four copies of the byte $2's pair of levels, to address $1: by shuffles."""
+    lines = [
+        *_lane_level(_in_16_bits(dtype)),
+        ".reg .b32 a, b;",
+        f"shfl.sync.idx.b32 a, T, $2, {SEGMENT}, 0xffffffff;",
+        "shr.u32 b, $2, 4;",
+        f"shfl.sync.idx.b32 b, T, b, {SEGMENT}, 0xffffffff;",
+        "prmt.b32 a, a, b, 0x5410;",
+        "st.shared.v4.b32 [$1], {a, a, a, a};",
+        "mov.u32 $0, 0;",
+    ]
+    return "{" + "\n".join(lines) + "}"
+
+
+def constant_text() -> str:
+    """The level of a constant's low byte, from the table `dynamic`."""
+    lines = [
+        ".reg .b32 u, t;",
+        "and.b32 u, $1, 255;",
+        "mov.u32 t, dynamic;",
+        "mad.lo.u32 u, u, 4, t;",
+        "ld.shared.b32 $0, [u];",
+    ]
     return "{" + "\n".join(lines) + "}"
 
 

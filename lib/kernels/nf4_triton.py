@@ -19,29 +19,44 @@ from lib.kernels.blocks import (
     store,
 )
 from lib.kernels.compiler import no_type_check, tl, triton
-from lib.kernels.nf4_assembly import pairs_text, words_text
+from lib.kernels.nf4_assembly import (
+    constant_text,
+    pair_text,
+    pairs_text,
+    room_text,
+    words_text,
+)
 
 _WORDS_F16 = tl.constexpr(words_text(torch.float16))
 _WORDS_BF16 = tl.constexpr(words_text(torch.bfloat16))
 _PAIRS = tl.constexpr(pairs_text())
 _OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
-_ROOM = tl.constexpr(".shared .align 128 .b8 pairs[32768];\nmov.u32 $0, pairs;")
+_PAIR_F16 = tl.constexpr(pair_text(torch.float16))
+_PAIR_BF16 = tl.constexpr(pair_text(torch.bfloat16))
+_ROOM_OF_PAIRS = tl.constexpr(room_text("pairs", 32 << 10))
+_ROOM_OF_CONSTANTS = tl.constexpr(room_text("dynamic", 1 << 10))
+_CONSTANT = tl.constexpr(constant_text())
 
 
 @triton.jit
 @no_type_check
-def _spread(pairs):
+def _spread(dynamic, DTYPE: tl.constexpr):
     """256 pairs of levels in shared memory, 32 copies side by side, one a bank.
 
-    The name `pairs` holds from here to the end of the kernel, in all of its assembly.
+    And the 256 levels of 8-bit constants, once. The names `pairs` and `dynamic` hold
+    from here to the end of the kernel, in all of its assembly.
     """
-    at = tl.inline_asm_elementwise(_ROOM, "=r", [], tl.int32, False, 1)
+    at = tl.inline_asm_elementwise(_ROOM_OF_PAIRS, "=r", [], tl.int32, False, 1)
     byte, copies = tl.arange(0, 256)[:, None], 16 * tl.arange(0, 8)[None, :]
-    pair = tl.broadcast_to(tl.load(pairs + byte), (256, 8))
+    TEXT: tl.constexpr = _PAIR_F16 if tl.float16 == DTYPE else _PAIR_BF16
     tl.inline_asm_elementwise(
-        "st.shared.v4.b32 [$1], {$2, $2, $2, $2}; mov.u32 $0, 0;",
+        TEXT, "=r,r,r", [at + 128 * byte + copies, byte], tl.int32, False, 1
+    )
+    at = tl.inline_asm_elementwise(_ROOM_OF_CONSTANTS, "=r", [], tl.int32, False, 1)
+    tl.inline_asm_elementwise(
+        "st.shared.b32 [$1], $2; mov.u32 $0, 0;",
         "=r,r,r",
-        [at + 128 * byte + copies, pair],
+        [at + 4 * tl.arange(0, 256), dynamic],
         tl.int32,
         False,
         1,
@@ -89,9 +104,13 @@ def _decode(row, i, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def double(code, nested, mean, dynamic):
+def double(code, nested, mean, dynamic, SPREAD: tl.constexpr = False):
     """d[q] c₂ + μ; with two roundings, as lib.quant.double, if no launch fuses them."""
-    return tl.load(dynamic + (code & 255)) * nested + mean
+    if SPREAD:
+        d = tl.inline_asm_elementwise(_CONSTANT, "=r,r", [code], tl.float32, True, 1)
+    else:
+        d = tl.load(dynamic + (code & 255))
+    return d * nested + mean
 
 
 @triton.jit
@@ -116,25 +135,29 @@ def _load_nested(
 @triton.jit
 @no_type_check
 def _four_constants(
-    constants, nested, mean, dynamic,
+    constants, nested, of_row, mean, dynamic,
     c, n, N, groups,
     P: tl.constexpr,
     Q: tl.constexpr,
     BITS: tl.constexpr,
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
+    PER_ROW: tl.constexpr,
+    SPREAD: tl.constexpr,
 ):  # fmt: skip
     """c of rows n for the four planes of chunk c."""
     words = load_constants(constants, c, n, N, Q, BITS)
     w0, w1 = constant(words, 0, Q, BITS), constant(words, 1, Q, BITS)
     w2, w3 = constant(words, 2, Q, BITS), constant(words, 3, Q, BITS)
     if BITS == 8:
-        d = _load_nested(nested, c, n, groups, P, NESTED, SEAMLESS)
+        d = of_row, of_row, of_row, of_row
+        if not PER_ROW:
+            d = _load_nested(nested, c, n, groups, P, NESTED, SEAMLESS)
         return (
-            double(w0, d[0], mean, dynamic),
-            double(w1, d[1], mean, dynamic),
-            double(w2, d[2], mean, dynamic),
-            double(w3, d[3], mean, dynamic),
+            double(w0, d[0], mean, dynamic, SPREAD),
+            double(w1, d[1], mean, dynamic, SPREAD),
+            double(w2, d[2], mean, dynamic, SPREAD),
+            double(w3, d[3], mean, dynamic, SPREAD),
         )
     else:
         return (
@@ -193,7 +216,8 @@ def skinny(
     BITS: tl.constexpr,
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
-    PAIRED: tl.constexpr,  # `levels` are 256 pairs, to fill a table with
+    PER_ROW: tl.constexpr,  # a row's constants share theirs
+    PAIRED: tl.constexpr,  # by tables in shared memory
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
@@ -206,19 +230,23 @@ def skinny(
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
     top = tl.program_id(0) * ROWS
+    if PAIRED:
+        spread = tl.load(dynamic + tl.arange(0, 256))  # on its way meanwhile
     for turn in tl.static_range(STAGES):
         chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
         fetch(codes + (chunk * N + n) * L, CHAINED)
         fetch(constants + (chunk * N + top) * ((Q * BITS + 31) // 32), CHAINED)
     if PAIRED:
-        _spread(levels)
+        _spread(spread, x.dtype.element_ty)
     follow(CHAINED)
-    mu = tl.load(mean)
+    mu, of_row = tl.load(mean), 0.0
+    if PER_ROW:
+        of_row = tl.load(nested + n * groups // NESTED)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
         chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
         scale = _four_constants(
-            constants, nested, mu, dynamic, chunk, n, N, groups,
-            P, Q, BITS, NESTED, SEAMLESS,
+            constants, nested, of_row, mu, dynamic, chunk, n, N, groups,
+            P, Q, BITS, NESTED, SEAMLESS, PER_ROW, PAIRED,
         )  # fmt: skip
         row_of_words = codes + (chunk * N + n)[:, :, None] * L
         q = _decode(row_of_words, i, levels, x.dtype.element_ty, PAIRED)

@@ -19,17 +19,20 @@ def run(
     inputs: list[np.ndarray],
     outputs: int,
     shared: dict[str, np.ndarray] | None = None,
+    *,
+    alone: bool = True,
 ) -> list[np.ndarray]:
     """The outputs $0 … of a block; the inputs follow them, 32 lanes of uint32 each.
 
-    `shared` names arrays of words in shared memory; two lanes may not want one bank.
+    `shared` names arrays of words in shared memory, side by side from `START` on. Two
+    lanes that load may not want one bank, unless `alone` is False.
     """
     registers = {"%laneid": np.arange(LANES, dtype=np.uint32)}
-    memory = np.concatenate([np.zeros(START // 4, np.uint32), *(shared or {}).values()])
-    place = START
-    for name, words in (shared or {}).items():
+    shared, place = shared or {}, START
+    for name, words in shared.items():
         registers[name] = np.full(LANES, place, np.uint32)
         place += words.nbytes
+    memory = np.concatenate([np.zeros(START // 4, np.uint32), *shared.values()])
     registers |= {f"${outputs + k}": value for k, value in enumerate(inputs)}
 
     def value(name):
@@ -44,10 +47,19 @@ def run(
         to, *sources = (name.strip(" []") for name in words[1].split(","))
         if words[0] == "ld.shared.b32":
             at = value(sources[0]) // 4
-            assert len(set(at % LANES)) == LANES, "two lanes wait for one bank"
+            if alone:
+                assert len(set(at % LANES)) == LANES, "two lanes wait for one bank"
             registers[to] = memory[at]
             continue
+        if words[0] == "st.shared.v4.b32":
+            for k, name in enumerate(sources):
+                memory[value(to) // 4 + k] = value(name.strip("{}"))
+            continue
         registers[to] = _step(words[0], [value(name) for name in sources])
+    place = START // 4
+    for words in shared.values():
+        words[:] = memory[place : place + len(words)]
+        place += len(words)
     return [registers[f"${k}"] for k in range(outputs)]
 
 

@@ -66,10 +66,13 @@ def test_decoded_weights_stay_in_registers(kernels):
 
 
 def test_a_load_from_the_table_finds_two_levels(kernels):
-    """Per thread 32 x 256 x 4 / 128 = 256 weights: 128 loads, some for constants."""
+    """Per thread 32 x 256 x 4 / 128 = 256 weights: 128 loads, some for constants.
+
+    Shuffles would be 256; 32 fill the table.
+    """
     kernel = kernels["nf4_skinny_1_fp16"]
     loads = kernel.instructions["LDS"]
-    assert 128 <= loads < 200 and kernel.count("SHFL") < 32
+    assert 128 <= loads < 200 and kernel.count("SHFL") < 64
 
 
 def test_two_weights_are_decoded_by_one_instruction(kernels):

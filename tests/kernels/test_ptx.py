@@ -9,8 +9,14 @@ import pytest
 import torch
 
 from lib.kernels.int4_triton import _unpack_two
-from lib.kernels.nf4 import pairs
-from lib.kernels.nf4_assembly import bytes_text, pairs_text, words_text
+from lib.kernels.nf4_assembly import (
+    bytes_text,
+    constant_text,
+    pair_text,
+    pairs_text,
+    words_text,
+)
+from lib.quant.double import dynamic_levels
 from lib.quant.normal_float import normal_float_levels
 
 spec = importlib.util.spec_from_file_location("ptx", Path(__file__).with_name("ptx.py"))
@@ -42,8 +48,13 @@ def test_four_masks_and_subtractions_are_four_planes_of_q_minus_z(kind):
 def test_a_load_finds_the_levels_of_two_codes_and_no_lane_waits(dtype):
     w = words(1)
     levels = normal_float_levels().to(dtype).view(torch.int16).numpy().view(np.uint16)
-    table = pairs(torch.device("cpu"), dtype).numpy().view(np.uint32).repeat(32)
-    for plane, out in enumerate(ptx.run(pairs_text(), [w], 4, {"pairs": table})):
+    table = np.zeros((256, 8, 4), np.uint32)  # bytes, copies
+    at = ptx.START + 16 * np.arange(2048, dtype=np.uint32)
+    for part in at.reshape(64, 32):
+        stored = {"pairs": table.reshape(-1)}
+        ptx.run(pair_text(dtype), [part, (part - ptx.START) // 128], 1, stored)
+    table = {"pairs": table.reshape(-1)}
+    for plane, out in enumerate(ptx.run(pairs_text(), [w], 4, table)):
         q = np.stack([w >> 8 * plane & 15, w >> 8 * plane + 4 & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
@@ -55,6 +66,13 @@ def test_shuffles_look_up_the_levels_of_pairs(dtype):
     for plane, out in enumerate(ptx.run(words_text(dtype), [w], 4)):
         q = np.stack([w >> 8 * plane & 15, w >> 8 * plane + 4 & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
+
+
+def test_a_constant_s_level_is_found_by_its_low_byte():
+    w, levels = words(4), dynamic_levels().numpy()
+    table = {"dynamic": levels.copy().view(np.uint32)}
+    (out,) = ptx.run(constant_text(), [w], 1, table, alone=False)
+    assert np.array_equal(out.view(np.float32), levels[w & 255])
 
 
 def test_shuffles_look_up_the_levels_of_bytes():
