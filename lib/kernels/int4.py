@@ -15,13 +15,14 @@ Read in order: `Int4`, `int4_reference`, the kernels in int4_triton.py, `launch`
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Float16, Int16, Int32, UInt8
 from torch import Tensor
 
 from lib.kernels.blocks import summed
-from lib.kernels.compiler import in_a_row, require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.int4_triton import naive as _naive
 from lib.kernels.int4_triton import skinny as _skinny
@@ -31,6 +32,7 @@ from lib.kernels.planes import (
     Planes,
     pack_constants,
     pack_planes,
+    planes_of,
     unpack_constants,
     unpack_planes,
 )
@@ -93,7 +95,7 @@ def pack_int4(grouped: Grouped) -> Int4:
         raise ValueError(f"a step of {grid.scale.max().item():.3g} exceeds fp16")
     by = MIDDLE if grid.low < 0 else 0
     codes = (grouped.codes.to(torch.int16) + by).to(torch.uint8)
-    constants, planes = step.T.contiguous(), Planes(cols, cols // step.shape[1])
+    constants, planes = step.T.contiguous(), planes_of(cols, cols // step.shape[1])
     if grid.low >= 0 or grid.zero.any():
         low = constants.view(torch.int16).to(torch.int32) & 0xFFFF
         zero = (grid.zero.T.to(torch.int32) + by).contiguous()
@@ -114,20 +116,26 @@ def int4_reference(
 
 def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
-    rows, m = w.codes.shape[1], len(x)
-    operation = "int4" if w.constants.dtype == torch.float16 else "int4_zeros"
-    if tile := chosen(operation, x, rows, w.planes.cols):
-        return tile
-    crowd = multiprocessors(x)
+    rows, operation = w.codes.shape[1], "int4"
+    if w.constants.dtype != torch.float16:
+        operation = "int4_zeros"
+    measured = chosen(operation, x, rows, w.planes.cols)
+    return measured or _rule(
+        len(x), rows, w.planes, multiprocessors(x), x.element_size()
+    )
+
+
+@cache
+def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
     if m <= SKINNY:
         tall, splits = (32, 4) if rows >= 24 * crowd else (16, 8)
-        splits = max(2, min(splits, power_above(w.planes.chunks)))
+        splits = max(2, min(splits, power_above(planes.chunks)))
         batch = max(2, power_above(m))
-        buffer = splits * w.planes.length * (2 * tall + FOUR * x.element_size() * batch)
+        buffer = splits * planes.length * (2 * tall + FOUR * itemsize * batch)
         return inside(tall, batch, splits, 1 + max(1, min(4, BUFFERS // buffer)))
     if m <= 256:
         programs = -(-rows // 64) * -(-m // 64)
-        splits = max(1, min(4, w.planes.chunks // 4, 2 * crowd // programs))
+        splits = max(1, min(4, planes.chunks // 4, 2 * crowd // programs))
         return Tile(64, min(64, power_above(m)), splits, warps=4, stages=3)
     return Tile(128, 128, warps=8, stages=2)
 
@@ -145,14 +153,13 @@ def launch(
     tile, dtype = tile or int4_tile(x, w), x.dtype
     x = x.contiguous().to(widened(dtype))
     sizes = (m, n, k, planes.chunks, planes.groups)
-    layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
-    layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
-    matrix = (x, w.codes, w.constants.flatten().view(torch.int32))
+    layout = planes.layout | {"BITS": 8 * w.constants.itemsize}
+    matrix = (x, w.codes, w.constants.view(torch.int32))
     if naive:
         y = x.new_empty(m, n)
         _naive[(n, m)](*matrix, y, *sizes, **layout, num_warps=1)
         return y.to(dtype)
-    grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
+    grid = tile.grid(n, m)
     block = {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= layout | {"num_warps": tile.warps, "num_stages": tile.stages}
     block |= in_a_row(x)
@@ -196,14 +203,14 @@ torch.library.define(
 
 @torch.library.impl("llm_compression::int4_product", "CPU")
 def _on_cpu(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
-    return int4_reference(x, Int4(codes, constants, Planes(x.shape[1], group)))
+    return int4_reference(x, Int4(codes, constants, planes_of(x.shape[1], group)))
 
 
 @torch.library.impl("llm_compression::int4_product", "CUDA")
 def _on_cuda(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
     if not len(x):
         return x.new_empty(0, constants.shape[1])
-    return launch(x, Int4(codes, constants, Planes(x.shape[1], group)))
+    return launch(x, Int4(codes, constants, planes_of(x.shape[1], group)))
 
 
 @torch.library.register_fake("llm_compression::int4_product")

@@ -21,12 +21,13 @@ Source: Dettmers et al. 2022, arXiv:2208.07339.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Float32, Int8, Int32
 from torch import Tensor
 
-from lib.kernels.compiler import in_a_row, require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.int8_triton import encode as _encode
 from lib.kernels.int8_triton import mark as _mark
@@ -113,7 +114,7 @@ def coded(
         tokens, cols = 64, 128
         split = m > tokens
         flags = (x.new_zeros if split else x.new_empty)(k)
-        grid = (triton.cdiv(k, cols), triton.cdiv(m, tokens))
+        grid = (-(-k // cols), -(-m // tokens))
         block = {"SPLIT": split, "TOKENS": tokens, "COLS": cols} | in_a_row(x)
         _mark[grid](x, flags, threshold, m, k, **block)
     width = min(4096, power_above(k))
@@ -137,10 +138,13 @@ def coded(
 
 def int8_tile(x: Float[Tensor, "m cols"], w: Int8Matrix) -> Tile:
     """The measured tile, or one that occupies every multiprocessor."""
-    (rows, cols), m = w.codes.shape, len(x)
-    if tile := chosen("int8", x, rows, cols):
-        return tile
-    crowd = multiprocessors(x)
+    rows, cols = w.codes.shape
+    measured = chosen("int8", x, rows, cols)
+    return measured or _rule(len(x), rows, cols, multiprocessors(x))
+
+
+@cache
+def _rule(m: int, rows: int, cols: int, crowd: int) -> Tile:
     if m <= SKINNY:
         tall, batch = 16 if m <= 16 else 32, power_above(m)
         splits = min(8 if m <= 16 else 4, max(2, power_above(-(-cols // BLOCK))))
@@ -180,7 +184,7 @@ def launch(
     block |= {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= {"BLOCK": BLOCK, "COLUMNS": COLUMNS}
     block |= {"num_warps": tile.warps, "num_stages": tile.stages} | in_a_row(x)
-    grid = (triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))
+    grid = tile.grid(n, m)
     if tile.inside:
         seamless = k % (BLOCK * tile.splits) == 0
         _skinny[grid](*matrices, SEAMLESS=seamless, SPLITS=tile.splits, **block)

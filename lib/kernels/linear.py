@@ -13,6 +13,7 @@ Read in order: `KernelMatrix`. Who uses it: lib/quant/packed_linear.py.
 """
 
 from dataclasses import fields
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -54,6 +55,7 @@ class KernelMatrix(nn.Module):
             flat = tensor.reshape(-1).view(torch.uint8)
             self.register_buffer(name, flat, persistent=False)
         self.register_buffer("order", order, persistent=False)
+        self._held: tuple[Tensor, Int4 | Nf4] | None = None  # of which codes, what
         four_bit = isinstance(like, FourBit)
         self.dtype = like.dtype if four_bit else torch.float32  # of the dequantized
         self.ends = None if four_bit else (like.grid.low, like.grid.high)
@@ -72,12 +74,19 @@ class KernelMatrix(nn.Module):
 
     @property
     def weight(self) -> Int4 | Nf4:
-        """The matrix, wherever the buffers are."""
-        tensors = {
-            name: getattr(self, name).view(dtype).view(shape)
-            for name, (dtype, shape) in self.parts.items()
-        }
-        return self.kind(**tensors, **self.words)
+        """The matrix, wherever the buffers are; built anew once they have moved."""
+        codes = self.codes
+        if self._held is None or self._held[0] is not codes:
+            tensors = {
+                name: getattr(self, name).view(dtype).view(shape)
+                for name, (dtype, shape) in self.parts.items()
+            }
+            self._held = codes, self.kind(**tensors, **self.words)
+        return self._held[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its state without the views, which a copy builds anew."""
+        return self.__dict__ | {"_held": None}
 
     def quantized(self) -> Grouped | FourBit:
         """What `of` took."""

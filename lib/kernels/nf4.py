@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
-from lib.kernels.compiler import in_a_row, require_triton, triton, widened
+from lib.kernels.compiler import in_a_row, require_triton, widened
 from lib.kernels.entry import checked_activations
 from lib.kernels.nf4_triton import naive as _naive
 from lib.kernels.nf4_triton import skinny as _skinny
@@ -31,6 +31,7 @@ from lib.kernels.planes import (
     Planes,
     pack_constants,
     pack_pairs,
+    planes_of,
     unpack_constants,
     unpack_pairs,
 )
@@ -108,7 +109,7 @@ def pack_nf4(quantized: FourBit) -> Nf4:
     if isinstance(constants, DoubleConstants):
         nested, mean = constants.constants, constants.mean
         nested_block, constants = constants.block, constants.codes
-    planes = Planes(cols, block)
+    planes = planes_of(cols, block)
     return Nf4(
         codes=pack_pairs(codes, planes),
         constants=pack_constants(constants.view(rows, -1).T, planes),
@@ -135,29 +136,36 @@ def tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return dynamic_levels().to(device), normal_float_levels().to(device)
 
 
-def on_their_way(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> int:
+def on_their_way(tile: Tile, planes: Planes, itemsize: int) -> int:
     """Bytes of codes and tokens that a program's buffers hold."""
-    each = planes.length * (2 * tile.rows + FOUR * x.element_size() * tile.batch)
+    each = planes.length * (2 * tile.rows + FOUR * itemsize * tile.batch)
     return (tile.stages - 1) * tile.splits * each
 
 
-def by_pairs(tile: Tile, planes: Planes, x: Float[Tensor, "m cols"]) -> bool:
+def by_pairs(tile: Tile, planes: Planes, itemsize: int) -> bool:
     """Whether a program fills the table of pairs: in 16 bits, where that pays."""
     much = tile.rows * planes.cols >= PAYS
-    return much and x.element_size() == 2 and on_their_way(tile, planes, x) >= DYNAMIC
+    return much and itemsize == 2 and on_their_way(tile, planes, itemsize) >= DYNAMIC
 
 
 def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
-    rows, m, planes = w.codes.shape[1], len(x), w.planes
-    if tile := chosen("nf4", x, rows, planes.cols):
-        return tile
-    tall = 32 if rows >= 24 * multiprocessors(x) else 16
+    rows = w.codes.shape[1]
+    measured = chosen("nf4", x, rows, w.planes.cols)
+    return measured or _rule(
+        len(x), rows, w.planes, multiprocessors(x), x.element_size()
+    )
+
+
+@cache
+def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
+    tall = 32 if rows >= 24 * crowd else 16
     batch = min(16, power_above(m))
     if tall * planes.cols < PAYS:
         return inside(tall, batch, max(2, min(8, power_above(planes.chunks))), stages=3)
     tile = inside(tall, batch, (4 if m <= 8 else 2) * 64 // planes.length, stages=2)
-    return replace(tile, stages=1 + -(-DYNAMIC // on_their_way(tile, planes, x)))
+    stages = 1 + -(-DYNAMIC // on_their_way(tile, planes, itemsize))
+    return replace(tile, stages=stages)
 
 
 def launch(
@@ -169,26 +177,23 @@ def launch(
     tile, dtype = tile or nf4_tile(x, w), x.dtype
     x = x.contiguous().to(widened(dtype))
     y = x.new_empty(m, n)
-    layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
-    layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
+    layout = planes.layout | {"BITS": 8 * w.constants.itemsize}
     layout["NESTED"] = w.nested_block
     nested = w.constants.dtype == torch.uint8
     dynamic, levels = tables(x.device)
-    words = w.constants.flatten().view(torch.int32)
-    inputs = (x, w.codes, words, w.nested, w.mean, dynamic)
+    words = w.constants.view(torch.int32)
+    inputs = (x, w.codes, words, w.nested, w.mean, dynamic, levels, y)
     sizes = (m, n, k, planes.chunks, planes.groups)
     if naive:
-        _naive[(n, m)](*inputs, levels, y, *sizes, **layout, num_warps=1)
+        _naive[(n, m)](*inputs, *sizes, **layout, num_warps=1)
         return y.to(dtype)
-    _skinny[(triton.cdiv(n, tile.rows), triton.cdiv(m, tile.batch))](
+    _skinny[tile.grid(n, m)](
         *inputs,
-        levels,
-        y,
         *sizes,
         **layout,
         SEAMLESS=planes.seamless and planes.chunks % tile.splits == 0,
         PER_ROW=nested and w.nested_block % planes.groups == 0,
-        PAIRED=by_pairs(tile, planes, x),
+        PAIRED=by_pairs(tile, planes, x.element_size()),
         SPLITS=tile.splits,
         ROWS=tile.rows,
         BATCH=tile.batch,
@@ -229,7 +234,7 @@ torch.library.define(
 
 
 def _matrix(x, codes, constants, nested, mean, block: int, nested_block: int) -> Nf4:
-    planes = Planes(x.shape[1], block)
+    planes = planes_of(x.shape[1], block)
     return Nf4(codes, constants, nested, mean, planes, nested_block)
 
 

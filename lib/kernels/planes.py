@@ -26,6 +26,7 @@ way back.
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from math import gcd
 
 import torch
@@ -48,36 +49,46 @@ class Planes:
                 f"group={self.group} does not divide the {self.cols} columns"
             )
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups in a row."""
         return self.cols // self.group
 
-    @property
+    @cached_property
     def length(self) -> int:
         """L, the columns of a plane."""
         left = self.cols // 64 % FOUR  # planes of 64 that no whole chunk holds
         return 64 if self.group % 64 == 0 and left in (0, 3) else 32
 
-    @property
+    @cached_property
     def per_group(self) -> int:
         """P, the planes of a group."""
         return -(-self.group // self.length)
 
-    @property
+    @cached_property
     def chunks(self) -> int:
         """Words that hold one place of every plane."""
         return -(-self.groups * self.per_group // FOUR)
 
-    @property
+    @cached_property
     def places(self) -> int:
         """Constants of a chunk, 1, 2 or 4: one for all planes that share a group."""
         return FOUR // gcd(FOUR, self.per_group)
 
-    @property
+    @cached_property
     def seamless(self) -> bool:
         """No column is padding: plane p begins at column L p, to the last plane."""
         return FOUR * self.chunks * self.length == self.cols
+
+    @cached_property
+    def layout(self) -> dict[str, int]:
+        """What the kernels want to know of it when they are compiled."""
+        return {
+            "G": self.group,
+            "P": self.per_group,
+            "L": self.length,
+            "Q": self.places,
+        }
 
     def columns(self) -> Int[Tensor, "planes length"]:
         """The column at each place of each plane; -1 where there is none."""
@@ -87,6 +98,12 @@ class Planes:
         group = plane // self.per_group
         here = (within < self.group) & (group < self.groups)
         return torch.where(here, group * self.group + within, -1)
+
+
+@cache
+def planes_of(cols: int, group: int) -> Planes:
+    """The same `Planes` for the same matrix, so that a call computes nothing anew."""
+    return Planes(cols, group)
 
 
 def _in_places(

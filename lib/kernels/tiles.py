@@ -42,6 +42,10 @@ class Tile:
         if self.inside and self.splits != self.warps:
             raise ValueError(f"splits={self.splits} inside, but warps={self.warps}")
 
+    def grid(self, n: int, m: int) -> tuple[int, int]:
+        """Programs for n rows of the weights and m of x."""
+        return -(-n // self.rows), -(-m // self.batch)
+
 
 def inside(rows: int, batch: int, warps: int, stages: int) -> Tile:
     """A tile whose warps share the columns."""
@@ -73,6 +77,7 @@ def power_above(number: int) -> int:
     return 1 << max(number - 1, 0).bit_length()
 
 
+@cache
 def bucket(m: int, n: int, k: int) -> str:
     """Sizes that share a choice: each rounded up to a power of two."""
     return "x".join(str(power_above(size)) for size in (m, n, k))

@@ -18,7 +18,7 @@ from lib.kernels.compiler import require_triton, triton, widened
 from lib.kernels.entry import DTYPES
 from lib.kernels.int4 import Int4
 from lib.kernels.nf4 import Nf4, tables
-from lib.kernels.planes import Planes
+from lib.kernels.planes import planes_of
 from lib.quant.normal_float import normal_float_levels
 
 ROWS = 16  # of a program
@@ -45,11 +45,10 @@ def launch(
     require_triton(w.codes)
     planes, n = w.planes, w.codes.shape[1]
     out = w.codes.new_empty(n, planes.cols, dtype=widened(dtype))
-    layout = {"G": planes.group, "P": planes.per_group, "L": planes.length}
-    layout |= {"Q": planes.places, "BITS": 8 * w.constants.itemsize}
+    layout = planes.layout | {"BITS": 8 * w.constants.itemsize}
     grid = (triton.cdiv(n, ROWS), planes.chunks)
     sizes = (n, planes.cols, planes.groups)
-    words = w.constants.flatten().view(torch.int32)
+    words = w.constants.view(torch.int32)
     options = layout | {"ROWS": ROWS, "num_warps": 4, "enable_fp_fusion": False}
     if isinstance(w, Int4):
         unfold_triton.int4[grid](w.codes, words, out, *sizes, **options)
@@ -87,7 +86,7 @@ torch.library.define(
 
 
 def _matrix(codes, constants, nested, mean, nested_block, cols, group) -> Int4 | Nf4:
-    planes = Planes(cols, group)
+    planes = planes_of(cols, group)
     if nested is None:
         return Int4(codes, constants, planes)
     return Nf4(codes, constants, nested, mean, planes, nested_block)

@@ -125,6 +125,16 @@ def test_many_tokens_gradients_and_float64_take_the_matrix(quantized, gpu, gener
     assert torch.allclose(learns.grad[0], w.sum(0), atol=1e-3)
 
 
+def test_the_matrix_is_built_once_and_again_where_its_buffers_move(generator):
+    held = KernelMatrix.of(quantize_4bit(torch.randn(8, 64, generator=generator)))
+    before = held.weight
+    assert held.weight is before
+    held._apply(torch.clone)  # as `to` does for another device
+    assert held.weight is not before
+    assert held.weight.codes.data_ptr() == held.codes.data_ptr()
+    assert copy.deepcopy(held).weight.codes.data_ptr() != held.codes.data_ptr()
+
+
 def test_it_holds_one_copy(generator, gpu):
     w = torch.randn(ROWS, 256, generator=generator)
     for name in ("symmetric", "nf4", "nf4 double"):
