@@ -32,6 +32,8 @@ from lib.kernels import (
     wanda_triton,
 )
 from lib.kernels.compiler import INTERPRETED, MISSING
+from lib.kernels.nf4 import PAYS
+from lib.kernels.planes import planes_of
 
 POINTERS = {  # dtype of each kernel argument; the rest are int32
     "codes": "*i16",
@@ -115,19 +117,20 @@ def cases() -> Iterator[Compiled]:
         tile = {"ROWS": 64, "BATCH": 64, "STAGES": 3, "CHAINED": True}
         name = f"int4_wide_64_{dtype}_{kind}"
         yield compile_kernel(name, int4_triton.wide, pointers, 4, **int4, **tile)
-    nf4 = {"G": 64, "P": 1, "L": 64, "Q": 4, "BITS": 8, "SEAMLESS": True}
-    nf4 |= {"NESTED": 256}
-    for dtype, rows, batch, splits, stages in (
-        ("fp16", 32, 1, 4, 4),
-        ("bf16", 32, 16, 2, 3),
-        ("fp16", 16, 1, 8, 3),
+    for dtype, cols, rows, batch, splits, stages, suffix in (
+        ("fp16", 8192, 32, 1, 4, 4, ""),
+        ("bf16", 8192, 32, 16, 2, 3, ""),
+        ("fp16", 5504, 16, 1, 8, 7, "_narrow_8_warps"),  # planes of 32 columns
+        ("fp16", 2048, 16, 1, 8, 3, "_shuffled_8_warps"),
     ):
-        paired = rows == 32
+        planes = planes_of(cols, 64)
+        nf4 = planes.layout | {"BITS": 8, "NESTED": 256}
+        nf4["SEAMLESS"] = planes.seamless and planes.chunks % splits == 0
+        nf4 |= {"PER_ROW": 256 % planes.groups == 0, "PAIRED": rows * cols >= PAYS}
         pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
         tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
-        tile |= {"CHAINED": True, "PAIRED": paired, "PER_ROW": True}
-        name, kernel = f"nf4_skinny_{batch}_{dtype}", nf4_triton.skinny
-        name += "" if paired else "_shuffled_8_warps"
+        tile["CHAINED"] = True
+        name, kernel = f"nf4_skinny_{batch}_{dtype}{suffix}", nf4_triton.skinny
         yield compile_kernel(name, kernel, pointers, splits, **nf4, **tile)
     pointers = {"w": "*fp16", "constants": "*u8"}
     block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}

@@ -132,7 +132,9 @@ def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
         splits = max(2, min(splits, power_above(planes.chunks)))
         batch = max(2, power_above(m))
         buffer = splits * planes.length * (2 * tall + FOUR * itemsize * batch)
-        return inside(tall, batch, splits, 1 + max(1, min(4, BUFFERS // buffer)))
+        turns = -(-planes.chunks // splits)
+        ahead = max(1, min(4, turns, BUFFERS // buffer))
+        return inside(tall, batch, splits, 1 + ahead)
     if m <= 256:
         programs = -(-rows // 64) * -(-m // 64)
         splits = max(1, min(4, planes.chunks // 4, 2 * crowd // programs))

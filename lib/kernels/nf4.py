@@ -137,8 +137,13 @@ def tables(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def on_their_way(tile: Tile, planes: Planes, itemsize: int) -> int:
-    """Bytes of codes and tokens that a program's buffers hold."""
-    each = planes.length * (2 * tile.rows + FOUR * itemsize * tile.batch)
+    """Bytes of codes and tokens that a program's buffers hold.
+
+    Tokens of less than four bytes a thread are read when they are wanted.
+    """
+    plane = planes.length * tile.batch * itemsize  # of x, a warp each
+    tokens = FOUR * plane if plane >= 4 * 32 else 0
+    each = 2 * planes.length * tile.rows + tokens
     return (tile.stages - 1) * tile.splits * each
 
 
@@ -162,7 +167,8 @@ def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
     tall = 32 if rows >= 24 * crowd else 16
     batch = min(16, power_above(m))
     if tall * planes.cols < PAYS:
-        return inside(tall, batch, max(2, min(8, power_above(planes.chunks))), stages=3)
+        splits = max(2, min(8, power_above(planes.chunks)))
+        return inside(tall, batch, splits, min(3, 1 + -(-planes.chunks // splits)))
     tile = inside(tall, batch, (4 if m <= 8 else 2) * 64 // planes.length, stages=2)
     stages = 1 + -(-DYNAMIC // on_their_way(tile, planes, itemsize))
     return replace(tile, stages=stages)
