@@ -41,7 +41,7 @@ from lib.quant.grouped import Grouped
 
 MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
-BUFFERS = 110 << 10  # bytes on their way to a program, two a multiprocessor
+BUFFERS = 220 << 10  # bytes on their way to a multiprocessor's programs
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +132,9 @@ def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
         splits = max(2, min(splits, power_above(planes.chunks)))
         batch = max(2, power_above(m))
         buffer = splits * planes.length * (2 * tall + FOUR * itemsize * batch)
+        beside = max(2, min(4, -(-rows // (tall * crowd))))  # all at once, if four do
         turns = -(-planes.chunks // splits)
-        ahead = max(1, min(4, turns, BUFFERS // buffer))
+        ahead = max(1, min(4, turns, BUFFERS // (beside * buffer)))
         return inside(tall, batch, splits, 1 + ahead)
     if m <= 256:
         programs = -(-rows // 64) * -(-m // 64)
