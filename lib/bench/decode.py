@@ -11,6 +11,9 @@ be captured; and without a graph, so that what cannot is compared with its like.
 Each model is measured by a process of its own: what one does to the GPU, or to torch's
 random numbers, harms no other.
 
+Without a graph a step is as slow as the host's Python: compare such figures within one
+shape only, whose rows come from one run.
+
 Read in order: `SHAPES`, `FORMATS`, `Decoder`, `measure`, `quantize`, `apart`.
 """
 
@@ -20,15 +23,16 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, StaticCache
 
-from lib.bench.record import record
+from lib.bench.record import commit_here, recall, record
 from lib.bench.timing import bandwidth
 from lib.models.walk import linear_layers, replace_layer
 from lib.quant.grouped import round_to_nearest
@@ -220,6 +224,7 @@ class Row:
     all_bytes: int = 0  # with embeddings
     peak_bytes: int | None = None  # of the device, while decoding
     error: str | None = None
+    commit: str = ""  # of the code
 
 
 def held(module: nn.Module) -> int:
@@ -329,15 +334,24 @@ def main() -> None:
         f"prompt of {PROMPT}, batch 1, static cache, median of {RUNS}, a process each; "
     )
     how += "one CUDA graph a step, and without" if gpu else "CPU: no claims"
-    rows, device = [], "cuda" if gpu else "cpu"
+    kept, device = ("decode", "cuda") if gpu else ("decode_cpu", "cpu")
+    commit = options.commit or commit_here()
+    rows = earlier(kept, options.shapes)
     for shape in options.shapes:
         for name in options.formats:
             row = apart(shape, name, device, options.tokens)
-            rows.append(asdict(row))
+            rows.append(asdict(replace(row, commit=commit)))
             print(line(row), flush=True)
-            results = {"rows": rows}
-            kept = "decode" if gpu else "decode_cpu"
-            record(kept, results, protocol=how, commit=options.commit)
+            record(kept, {"rows": rows}, protocol=how, commit=options.commit)
+
+
+def earlier(kept: str, shapes: list[str]) -> list[dict[str, Any]]:
+    """Rows that an earlier run kept of other shapes: those of one are one run's."""
+    try:
+        rows = recall(kept).results["rows"]
+    except ValueError:  # there was none
+        return []
+    return [row for row in rows if row["shape"] not in shapes]
 
 
 def line(row: Row) -> str:

@@ -66,7 +66,7 @@ def record(
         protocol=protocol,
         device=device_name(),
         versions=_versions(),
-        commit=commit or _commit(),
+        commit=commit or commit_here(),
         date=datetime.now(UTC).date().isoformat(),
     )
     text = json.dumps(asdict(measurement), indent=1, allow_nan=False)
@@ -113,7 +113,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str:
+def commit_here() -> str:
     """The checkout's short commit, or `unknown` outside a checkout."""
     try:
         head = _git("rev-parse", "--short", "HEAD")

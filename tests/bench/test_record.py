@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lib.bench import recall, record
-from lib.bench.record import _commit
+from lib.bench.record import commit_here
 
 
 def test_what_is_recorded_is_recalled_with_its_provenance(tmp_path):
@@ -22,7 +22,7 @@ def test_a_commit_is_recorded_as_given_or_as_git_says(tmp_path):
     record("copied", {}, protocol="", commit="1a2b3c4", folder=tmp_path)
     assert recall("copied", folder=tmp_path).commit == "1a2b3c4"
     record("at_home", {}, protocol="", folder=tmp_path)
-    assert recall("at_home", folder=tmp_path).commit == _commit()
+    assert recall("at_home", folder=tmp_path).commit == commit_here()
 
 
 def test_recording_again_replaces(tmp_path):

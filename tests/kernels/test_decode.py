@@ -98,3 +98,10 @@ def test_a_process_that_fails_costs_only_its_row():
     assert row.error is None and row.eager_tokens_per_s > 0
     row = decode.apart("tiny", "no such format", "cpu", 2)
     assert "no such format" in row.error
+
+
+def test_a_run_replaces_the_rows_of_its_own_shapes():
+    rows = decode.earlier("decode", ["smollm2"])
+    assert {row["shape"] for row in rows} == {"llama-7b"}
+    assert {row["format"] for row in rows} == set(decode.FORMATS)
+    assert decode.earlier("never_measured", []) == []
