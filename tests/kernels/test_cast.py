@@ -156,6 +156,24 @@ def test_with_the_same_coins_as_round_to(
     check(launch_cast(x.to(device), fmt, overflow, 7), want)
 
 
+@pytest.mark.parametrize(
+    ("fmt", "kept"),
+    [(formats.FP4_E2M1, 1), (formats.FP8_E4M3, 3), (formats.BF16, 7)],
+    ids=["FP4", "FP8", "BF16"],
+)
+def test_every_bit_of_a_coin_counts(fmt, kept, device, generator):
+    """A covered part of the gap that equals the coin goes down, a bit more goes up."""
+    count, below = 4096, 23 - kept  # bits that a number between 1 and 2 loses
+    coin = (coins(11, count) * 2**below).to(torch.int32)
+    up = torch.rand(count, generator=generator) < 0.5
+    up &= coin < 2**below - 1
+    place = torch.randint(0, 2**kept, (count,), generator=generator)  # of its gap
+    x = (0x3F800000 | place << below | (coin + up)).to(torch.int32).view(torch.float32)
+    want = 1 + (place + up) / 2**kept
+    check(launch_cast(x.to(device), fmt, "infinity", 11), want)
+    check(cast_reference(x, fmt, "infinity", coins(11, count)), want)
+
+
 def test_a_coin_of_zero_moves_no_number(device):
     """Seed 1066 is the first whose first 1024 coins have a zero: the 36th."""
     assert coins(1066, 36)[35] == 0
