@@ -8,14 +8,14 @@ no shared disk. A desk (desk.py) is a process of its own beside the Dask worker:
 student's code is in its box, the tests are at the desk, and neither is in the worker.
 Whatever is killed, run it again: what is sealed stays, any other is graded anew.
 
-Read in order: `grade_class`, `submissions`, `spread`.
+Read in order: `grade_class`, `ctrl_c`, `submitted`, `spread`.
 """
 
 import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ def grade_class(
     with (
         Gradebook(config, root) as book,
         tqdm(total=len(folders), desc="grading", unit="hw", disable=not folders) as bar,
+        ctrl_c() as check,
     ):
 
         def done(row: Row) -> None:
@@ -89,6 +90,7 @@ def grade_class(
                     done(row_of(book, seal))
 
         for (homework, submission), graded in spread(fresh(), cluster, workers):
+            check()
             if isinstance(graded, Exception):
                 why = (f"{type(graded).__name__}: {graded}".splitlines()[0][:200],)
                 done(Row(submission.student, homework.name, None, None, "failed", why))
@@ -96,6 +98,33 @@ def grade_class(
             book.save(graded)
             done(row_of(book, graded))
     return sorted(rows, key=lambda row: (row.homework, row.student))
+
+
+@contextlib.contextmanager
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """What raises KeyboardInterrupt if Ctrl-C was pressed and nobody noticed.
+
+    Python raises it wherever it is at that moment; in a finalizer that is nowhere.
+    """
+    pressed = []
+
+    def heed(*_: object) -> None:
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, in a shell's background
+        yield check
+        return
+    signal.signal(signal.SIGINT, heed)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def row_of(book: Gradebook, graded: Graded) -> Row:

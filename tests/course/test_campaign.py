@@ -17,6 +17,8 @@ import psutil
 import pytest
 from distributed import Client
 
+from course.grader.campaign import ctrl_c
+
 CLASS = [f"s{number:02}" for number in range(8)]
 PATIENT = "import time; time.sleep(0.4); return {}"
 UNBOXED = "--without-a-box-i-trust-every-student"
@@ -213,6 +215,38 @@ def test_without_bubblewrap_nothing_is_graded_unless_one_insists(course):
 def heed_ctrl_c():
     """In a shell's background it is ignored, and so is it in all that starts there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def handler():
+    """Sets what SIGINT does, and in the end sets it back."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda new: signal.signal(signal.SIGINT, new)
+    signal.signal(signal.SIGINT, before)
+
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_a_finalizer_is_not_lost(handler):
+    handler(signal.default_int_handler)
+    with ctrl_c() as check:
+        check()
+        Finalized()  # KeyboardInterrupt is raised, and ignored
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_that_is_ignored_stays_so(handler):
+    handler(signal.SIG_IGN)
+    with ctrl_c() as check:
+        signal.raise_signal(signal.SIGINT)
+        check()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_ctrl_c_ends_it_in_a_sentence(class_):
