@@ -191,6 +191,7 @@ class Box:
             self.control = ours
             self._await_ready()
             until_ready.pop_all()
+        self.given, _ = pages(self.family()[-1])  # the zygote's, which forks share
 
     def _await_ready(self) -> None:
         """Wait for the zygote; `NoBox` with what bubblewrap said if it never comes."""
@@ -204,6 +205,11 @@ class Box:
             _, why = self.process.communicate()
             told = why.decode(errors="replace").strip().splitlines()[-1:] or ["?"]
             raise NoBox(INSTALL.format(why=f"cannot start ({told[0]})"))
+
+    def family(self) -> list[int]:
+        """The zygote, what runs it, and all its descendants; ancestors first."""
+        process = psutil.Process(self.process.pid)
+        return [process.pid, *(p.pid for p in process.children(recursive=True))]
 
     def cell(self) -> "Cell":
         """Fork an inmate for one submission."""
@@ -331,22 +337,18 @@ class Watch:
     def _look(self) -> None:
         """Until the submission is over, compare the memory it uses with the limit."""
         limit = self.box.limits.memory
-        bubblewrap = psutil.Process(self.box.process.pid)
         while not self.over.wait(WATCH_S):
             with contextlib.suppress(psutil.Error):
-                family = [p.pid for p in bubblewrap.children(recursive=True)]
-                if grown(family) > limit:
+                if grown(self.box.family(), self.box.given) > limit:
                     self.reason = f"it used more than {limit / 2**30:.3g} GB of memory"
                     with contextlib.suppress(OSError):
                         self.cell.leash.shutdown(socket.SHUT_WR)  # `close` still reads
                     return
 
 
-def grown(family: list[int]) -> int:
-    """Bytes of memory that a zygote's descendants have beyond what a fork gave them."""
-    private = [pages(pid) for pid in family]
-    first = private[0][0] if private else 0  # the zygote's, which a fork shares
-    return sum(max(own - first, 0) + shared for own, shared in private)
+def grown(family: list[int], given: int) -> int:
+    """Bytes of memory that processes have beyond the `given` that a fork shares."""
+    return sum(max(own - given, 0) + shared for own, shared in map(pages, family))
 
 
 def pages(pid: int) -> tuple[int, int]:

@@ -52,8 +52,12 @@ def main() -> None:
                 submission = pickle.load(requests)
             except EOFError:
                 return None
-            with contextlib.suppress(BrokenPipeError):  # the worker was killed
+            try:
                 reply(sit(homework, submission, box))
+            except BrokenPipeError:  # the worker was killed
+                with contextlib.suppress(BrokenPipeError):
+                    replies.close()
+                return None
 
 
 def imported(release: str) -> tuple[str, ...]:

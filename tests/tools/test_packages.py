@@ -60,7 +60,10 @@ def test_each_direct_dependency_is_pinned_to_a_version_that_it_allows(wanted):
 
 
 def test_what_is_installed_is_what_is_pinned():
-    """All that core and dev bring along, however deep; build tags (+cpu) aside."""
+    """All that core and dev bring along, however deep, but what CUDA builds add.
+
+    Build tags (+cpu) are no part of a version.
+    """
     wrong = []
     for name, version in sorted(reachable(f"{PROJECT['name']}[dev,gpu]").items()):
         pin = PINS.get(name)
@@ -80,7 +83,7 @@ def reachable(root):
         if name in found and not requirement.extras:
             continue
         distribution = importlib.metadata.distribution(name)
-        if name not in OUTSIDE and not name.startswith("nvidia-"):
+        if name not in OUTSIDE and not name.startswith(("nvidia-", "cuda-")):
             found[name] = Version(distribution.version)
         extras = [*requirement.extras, ""]
         todo += [

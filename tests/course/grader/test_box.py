@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course.grader import box as box_module
-from course.grader.box import ROOT, Box, Limits, NoBox, Stopped
+from course.grader.box import ROOT, Box, Limits, NoBox, Stopped, grown, pages
 
 PROBE = """
 def probe():
@@ -121,6 +121,20 @@ FORKS = (
     "def f():\n    import os, time\n    for _ in range(3):\n        os.fork()\n"
     "    block = bytearray(b'x') * (400 << 20)\n    time.sleep(1000)"
 )
+
+
+def test_what_forks_share_is_nobody_s_growth(box):
+    """18 children of a process of 150 MB are no 2.7 GB."""
+    with box.cell() as cell:
+        cell.run(
+            "import os, time\ndef f():\n    for _ in range(18):\n"
+            "        if not os.fork():\n            time.sleep(1000)\n"
+            "    time.sleep(1)\n    return 1"
+        )
+        assert values(cell.call("f")) == 1
+        family = box.family()
+        assert sum(pages(pid)[0] for pid in family) > box.limits.memory
+        assert grown(family, box.given) < 200 << 20
 
 
 @pytest.mark.parametrize(
