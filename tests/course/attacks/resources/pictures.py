@@ -8,5 +8,5 @@ import base64
 from IPython.display import Image, display
 
 start = base64.b64decode("iVBORw0KGgo=")
-for _ in range(300):
-    display(Image(data=start + bytes(700_000), format="png", width=1, height=1))
+for _ in range(200):
+    display(Image(data=start + bytes(500_000), format="png", width=1, height=1))
