@@ -111,7 +111,7 @@ def constant_text() -> str:
 
 
 def pairs_text() -> str:
-    """The same from the table `pairs`."""
+    """What `words_text` does, by loads from the table `pairs`."""
     lines = [
         ".reg .b32 lane, u;",
         "mov.u32 lane, %laneid;",
