@@ -1,6 +1,8 @@
 """Return a list whose iteration never ends.
 
-Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
+Python 3.12 takes a list's items without asking it, and finds none.
+
+Stock nbgrader: not tried. Here: any, 10 beside honest answers.
 """
 
 
