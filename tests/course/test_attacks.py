@@ -43,6 +43,7 @@ ROOT = Path(__file__).parents[2]
 ATTACKS = Path(__file__).with_name("attacks")
 NAME = "hw_formats"
 LIMITS = Limits(call_s=4, total_s=60, memory=1 << 30, files=16 << 20, processes=24)
+ON_PYTHON = re.compile(r"On Python 3\.(\d+)(\+?): (graded|stopped)\.")
 ENDS = re.compile(
     r"Here:\s(graded|rejected|stopped|any),\s([\d.]+)(\sbeside\shonest\sanswers)?\."
 )
@@ -188,6 +189,10 @@ def notebook_of(klass, attack, honest):
 @pytest.mark.parametrize("attack", attacks())
 def test_an_attack_changes_nothing_but_its_own_grade(klass, attack):
     state, score, honest = ENDS.search(attack.read_text()).groups()
+    if elsewhere := ON_PYTHON.search(attack.read_text()):
+        minor, on, other = elsewhere.groups()
+        here = sys.version_info.minor
+        state = other if here == int(minor) or (on and here > int(minor)) else state
     student = f"{attack.parent.name}-{attack.stem}"
     folder = klass.folder(student)
     notebook = notebook_of(klass, attack, bool(honest))

@@ -1,8 +1,7 @@
 """Return a list whose iteration never ends.
 
-Python 3.12 takes a list's items without asking it, and finds none.
-
-Stock nbgrader: not tried. Here: any, 10 beside honest answers.
+Stock nbgrader: not tried. Here: stopped, 10 beside honest answers.
+On Python 3.12: graded. It takes a list's items without asking it, and finds none.
 """
 
 
