@@ -44,6 +44,11 @@ def _lane_level(bits: list[int]) -> list[str]:
     return [*lines, "mov.b32 T, h0;"]
 
 
+def _block(lines: list[str]) -> str:
+    """Assembly whose registers are its own."""
+    return "{" + "\n".join(lines) + "}"
+
+
 def _in_16_bits(dtype: torch.dtype) -> list[int]:
     bits = normal_float_levels().to(dtype).view(torch.int16).tolist()
     return [value & 0xFFFF for value in bits]
@@ -59,7 +64,7 @@ def words_text(dtype: torch.dtype) -> str:
                 f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
             ]
         lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
-    return "{" + "\n".join(lines) + "}"
+    return _block(lines)
 
 
 def bytes_text() -> str:
@@ -75,7 +80,7 @@ def bytes_text() -> str:
                 f"shr.u32 a, $8, {shift};",
                 f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
             ]
-    return "{" + "\n".join(lines) + "}"
+    return _block(lines)
 
 
 def room_text(name: str, size: int) -> str:
@@ -95,7 +100,7 @@ def pair_text(dtype: torch.dtype) -> str:
         "st.shared.v4.b32 [$1], {a, a, a, a};",
         "mov.u32 $0, 0;",
     ]
-    return "{" + "\n".join(lines) + "}"
+    return _block(lines)
 
 
 def constant_text() -> str:
@@ -107,7 +112,7 @@ def constant_text() -> str:
         "mad.lo.u32 u, u, 4, t;",
         "ld.shared.b32 $0, [u];",
     ]
-    return "{" + "\n".join(lines) + "}"
+    return _block(lines)
 
 
 def pairs_text() -> str:
@@ -125,4 +130,4 @@ def pairs_text() -> str:
             "mad.lo.u32 u, u, 128, lane;",
             f"ld.shared.b32 ${plane}, [u];",
         ]
-    return "{" + "\n".join(lines) + "}"
+    return _block(lines)
