@@ -190,8 +190,8 @@ class Box:
             theirs.close()
             self.control = ours
             self._await_ready()
+            self.given, _ = pages(self.family()[-1])  # the zygote's, which forks share
             until_ready.pop_all()
-        self.given, _ = pages(self.family()[-1])  # the zygote's, which forks share
 
     def _await_ready(self) -> None:
         """Wait for the zygote; `NoBox` with what bubblewrap said if it never comes."""
