@@ -1,8 +1,17 @@
-"""What several folders of tests share: a copy of the course to dirty; two models."""
+"""What several folders of tests share: a copy of the course to dirty; models; kernels.
+
+Kernels run on the GPU where there is one, else in Triton's interpreter. It has to be
+asked for before Triton is imported, and transformers imports it. So before anything
+imports a kernel of `lib`, Triton is forgotten and imported anew, with its compiled part
+as it is. Tests that run a kernel take the fixture `interpreter`; outside of them the
+variable is as it was.
+"""
 
 import shutil
+import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -17,6 +26,26 @@ GENERATED = shutil.ignore_patterns(
     *("release", "submitted", "autograded", "feedback", "exchange"),
     *("gradebook.db", ".nbgrader.log", ".ipynb_checkpoints", "__pycache__"),
 )
+
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ASK = "TRITON_INTERPRET"
+
+
+def import_interpreted():
+    """Import the kernels with Triton's interpreter under them."""
+    if "lib.kernels.core.compiler" in sys.modules:
+        return
+    for name in list(sys.modules):
+        if name.startswith("triton") and not name.startswith("triton._C"):
+            del sys.modules[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ASK, "1")
+        import lib.kernels  # noqa: F401
+
+
+if DEVICE == "cpu":
+    import_interpreted()
 
 
 def pytest_collection_modifyitems(items):
@@ -59,3 +88,47 @@ def tiny_llama():
         tie_word_embeddings=True,
     )
     return LlamaForCausalLM(config).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def interpreter(monkeypatch):
+    """Triton asks for the variable again while an interpreted kernel runs."""
+    if DEVICE == "cpu":
+        monkeypatch.setenv(ASK, "1")
+
+
+@pytest.fixture(scope="session")
+def device():
+    """Where the kernels of this run live; skips where there is no Triton at all."""
+    from lib.kernels.core.compiler import INTERPRETED, MISSING
+
+    if MISSING is not None:
+        pytest.skip("Triton is not installed")
+    assert DEVICE == "cuda" or INTERPRETED, f"set {ASK}=1 before anything imports lib"
+    return DEVICE
+
+
+@pytest.fixture
+def generator():
+    """Random numbers of this test, drawn on the CPU: the same on every machine."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """What a kernel leaves unwritten is NaN, or 1 of an integer, and shows."""
+    empty = torch.Tensor.new_empty
+
+    def poison(*args, **kwargs):
+        out = empty(*args, **kwargs)
+        return out.fill_(torch.nan if out.is_floating_point() else 1)
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", poison)
+
+
+@pytest.fixture
+def as_a_user():
+    """Without executed annotations, which would refuse bad shapes before `lib` does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -3,7 +3,7 @@
 import pytest
 
 from lib.hopper import compiled_text, narrowest_loads
-from lib.kernels.compiler import MISSING
+from lib.kernels.core.compiler import MISSING
 
 COPY = """
 @triton.jit

@@ -150,7 +150,7 @@ def configuration():
 def homeworks(boxed: bool = True) -> list:
     """Every homework, released, with what it withholds."""
     from course.grader.terms import Homework, Limits
-    from lib.homework import WITHHELD
+    from lib.exercises.own_work import WITHHELD
 
     homework.release()  # the gradebook knows a homework once it is released
     return [

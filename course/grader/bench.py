@@ -55,7 +55,7 @@ def course_of(root: Path, name: str) -> tuple:
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import PyFileConfigLoader
 
-    from lib.homework import WITHHELD
+    from lib.exercises.own_work import WITHHELD
 
     loader = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT / "course"))
     config = loader.load_config()

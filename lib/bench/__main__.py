@@ -22,19 +22,19 @@ import traceback
 
 import torch
 
-from lib.bench.kernel_rows import Row, line, missing, tabulated
+from lib.bench.kernels.rows import Row, line, missing, tabulated
 from lib.bench.record import record
 from lib.bench.timing import bandwidth
 
 OPERATIONS = {
-    "int4": "lib.bench.kernel_int4",
-    "int8": "lib.bench.kernel_int8",
-    "nf4": "lib.bench.kernel_nf4",
-    "nf4_dequantize": "lib.bench.kernel_nf4_dequantize",
-    "cast": "lib.bench.kernel_cast",
-    "gptq": "lib.bench.kernel_gptq",
-    "hessian": "lib.bench.kernel_hessian",
-    "wanda": "lib.bench.kernel_wanda",
+    "int4": "lib.bench.kernels.int4",
+    "int8": "lib.bench.kernels.int8",
+    "nf4": "lib.bench.kernels.nf4",
+    "nf4_dequantize": "lib.bench.kernels.nf4_dequantize",
+    "cast": "lib.bench.kernels.cast",
+    "gptq": "lib.bench.kernels.gptq",
+    "hessian": "lib.bench.kernels.hessian",
+    "wanda": "lib.bench.kernels.wanda",
 }
 PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing apart; floor: "

@@ -17,15 +17,15 @@ from lib.models.evaluate import Protocol, perplexity
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
 from lib.progress import progress
-from lib.quant.codebook import decode, encode, fit_codebook
-from lib.quant.linear import bits_per_weight, fake_quantize
-from lib.quant.normal_float import (
+from lib.quant.codebooks.codebook import decode, encode, fit_codebook
+from lib.quant.codebooks.normal_float import (
     FourBit,
     dequantize_4bit,
     normal_float_levels,
     quantize_4bit,
     round_to_levels,
 )
+from lib.quant.uniform.grid import bits_per_weight, fake_quantize
 
 GROUP = 64
 Rounder = Callable[[Tensor], tuple[Tensor, float]]  # w -> (ŵ, bits stored for all of w)

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from lib.bench.record import record
 from lib.data.text import calibration_windows
+from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
-from lib.models.walk import linear_layers, stream_inputs
+from lib.models.quantize import quantize_model
+from lib.models.walk import linear_layers
 from lib.progress import progress
-from lib.quant.gptq import GPTQ, gptq
-from lib.quant.hessian import Hessian
-from lib.quant.linear import fit_grid
-from lib.quant.quantize_model import quantize_model
+from lib.quant.solvers.gptq import GPTQ, gptq
+from lib.quant.solvers.hessian import Hessian
+from lib.quant.uniform.grid import fit_grid
 
 RUNS = 5
 BLOCK = 12  # of the model, whose layers are timed

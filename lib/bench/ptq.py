@@ -32,18 +32,15 @@ from lib.bench.record import RESULTS, record
 from lib.data.text import calibration_windows, python_docs, token_windows
 from lib.models.evaluate import Protocol, perplexity
 from lib.models.load import load_model
+from lib.models.packed_file import dense
+from lib.models.quantize import Report, quantize_model
+from lib.models.rescale import AWQ
 from lib.progress import progress
-from lib.quant.awq import AWQ
-from lib.quant.gptq import GPTQ
-from lib.quant.hessian import Hessian
-from lib.quant.packed_linear import dense
-from lib.quant.quantize_model import (
-    NormalFloat,
-    Report,
-    RoundToNearest,
-    quantize_model,
-)
-from lib.quant.spqr import SpQR
+from lib.quant.codebooks.normal_float import NormalFloat
+from lib.quant.solvers.gptq import GPTQ
+from lib.quant.solvers.hessian import Hessian
+from lib.quant.solvers.spqr import SpQR
+from lib.quant.uniform.grouped import RoundToNearest
 
 TEXTS = {
     "hamlet": Protocol("hamlet"),

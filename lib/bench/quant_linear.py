@@ -3,7 +3,7 @@
     python -m lib.bench.quant_linear      # 56 perplexities, on a GPU if there is one
 
 Weights alone first: w becomes ŵ, the product stays in float32. Then weights and
-activations: every layer a `QuantizedLinear`, its inputs' grids from one token each
+activations: every layer a `W8A8Linear`, its inputs' grids from one token each
 (dynamic) or from calibration plays (static), by each rule. Every point keeps the loss
 of each window, so that a lecture can repeat one and compare. Lecture 03 draws it.
 Read in order: `rounded`, `weight_points`, `activation_points`.
@@ -17,13 +17,14 @@ from torch import nn
 
 from lib.bench.record import record
 from lib.data.text import calibration_windows
+from lib.layers.w8a8 import W8A8Linear
 from lib.models.evaluate import Protocol, window_losses
+from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
-from lib.models.walk import linear_layers, mapped_weights, replace_layer, stream_inputs
+from lib.models.walk import linear_layers, mapped_weights, replace_layer
 from lib.progress import progress
 from lib.quant import (
     Histogram,
-    QuantizedLinear,
     bits_per_weight,
     fake_quantize,
     search_clip,
@@ -85,7 +86,7 @@ def int8_model(model: nn.Module, inputs: dict[str, Any]) -> dict[str, nn.Module]
     layers = linear_layers(model)
     return {
         name: replace_layer(
-            model, name, QuantizedLinear.from_linear(layers[name], inputs=grid)
+            model, name, W8A8Linear.from_linear(layers[name], inputs=grid)
         )
         for name, grid in inputs.items()
     }

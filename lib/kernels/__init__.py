@@ -1,37 +1,32 @@
 """Products, conversions and masks of weights, fast on a GPU, checked on any machine.
 
-One file an operation: its equation, the bytes that it must move, a PyTorch reference
+One folder an operation: its equation, the bytes that it must move, a PyTorch reference
 and one checked entry, registered with `torch.library` (CPU: the reference; CUDA: the
 kernel); its kernels, from naive to fast, in the file beside it. Taught in notebooks/16.
 
-Read in order: `planes` (how codes lie in memory), `int4` and `int4_triton`, `nf4` and
-`nf4_triton`, `nf4_dequantize`; `int8` and `int8_triton`; `wanda` and `two_of_four` with
-`wanda_triton` and `wanda_row_triton`; `hessian` and `hessian_triton`, `gptq` and
-`gptq_triton`; `cast` and `cast_triton`, `philox` (coins), `codes` and `codes_triton`;
-`unfold` and `linear` (what a layer holds); `tiles` (which tile for which size);
-`compiled` (what the compiler made of them).
+Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `unfold`
+(4-bit weights), `int8` (LLM.int8()), `wanda` and `two_of_four` (masks), `hessian` and
+`gptq`, `cast` (formats); `inspect` (what the compiler made of them).
 """
 
 from lib.kernels.cast import fake_blocks, fake_cast
-from lib.kernels.codes import cast_codes
+from lib.kernels.cast.codes import cast_codes
 from lib.kernels.gptq import gptq_codes
 from lib.kernels.hessian import add_gram
 from lib.kernels.int4 import Int4, int4_product, pack_int4
 from lib.kernels.int8 import Int8Matrix, int8_linear, pack_int8
-from lib.kernels.linear import KernelMatrix
-from lib.kernels.nf4 import Nf4, nf4_product, pack_nf4
-from lib.kernels.nf4_dequantize import nf4_dequantize
+from lib.kernels.nf4 import Nf4, nf4_dequantize, nf4_product, pack_nf4
 from lib.kernels.two_of_four import (
     TwoOfFour,
     compress_two_of_four,
     decompress_two_of_four,
 )
+from lib.kernels.unfold import unfolded
 from lib.kernels.wanda import prune_n_of_m, prune_per_row
 
 __all__ = [
     "Int4",
     "Int8Matrix",
-    "KernelMatrix",
     "Nf4",
     "TwoOfFour",
     "add_gram",
@@ -50,4 +45,5 @@ __all__ = [
     "pack_nf4",
     "prune_n_of_m",
     "prune_per_row",
+    "unfolded",
 ]

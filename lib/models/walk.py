@@ -1,4 +1,4 @@
-"""Walk a model's linear layers: list them, map or replace them, watch their inputs.
+"""Walk a model's linear layers: list them, map their weights, replace them.
 
 Every method of the course is a function over tensors; this file carries it to a model.
 
@@ -6,21 +6,27 @@ Every method of the course is a function over tensors; this file carries it to a
         perplexity(model, windows)        # measured with the quantized weights
     # and here the original weights are back, bit for bit
 
-Read in order: `linear_layers`, `mapped_weights`, `replace_layer`, `stream_inputs`.
+Read in order: `linear_layers`, `mapped_weights`, `replace_layer`; to watch the layers'
+inputs, hooks.py, and to change layers on them, sequential.py.
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lib.progress import progress
 
 Mapper = Callable[[str, Tensor], Tensor]  # (layer's name, weight) -> weight
-Receiver = Callable[[Tensor], None]  # takes one batch of inputs, (tokens, in_features)
+HOOKS = (  # the dictionaries in which nn.Module keeps what runs around `forward`
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+)
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
@@ -62,7 +68,7 @@ def map_weights(
     `names` selects layers (all of `linear_layers` otherwise). `fn` must keep the shape
     and return finite floating-point numbers, else ValueError, and nothing is changed.
     """
-    layers = _select(model, names)
+    layers = select_layers(model, names)
     mapped = {}
     for name in progress(layers, "layers"):
         weight = layers[name].weight
@@ -80,7 +86,7 @@ def mapped_weights(
     model: nn.Module, fn: Mapper, names: Iterable[str] | None = None
 ) -> Iterator[nn.Module]:
     """`map_weights` for the length of a `with` block; then the originals return."""
-    layers = _select(model, names)
+    layers = select_layers(model, names)
     originals = map_weights(model, fn, layers)
     try:
         yield model
@@ -90,66 +96,31 @@ def mapped_weights(
 
 
 def replace_layer(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
-    """Put `module` where the layer `name` is, and return the layer that was there."""
+    """Put `module` where the layer `name` is, and return the layer that was there.
+
+    What runs before and after the layer moves to `module`: rotations, quantizers of
+    activations and other hooks survive. ValueError for a name that no layer has.
+    """
     parent, _, child = name.rpartition(".")
     modules = dict(model.named_modules())
     if name not in modules or not name:
         raise ValueError(_unknown(name, modules))
     old = modules[name]
+    if module is not old:
+        for (
+            hooks
+        ) in HOOKS:  # the dictionary itself moves: a handle finds its hook in it
+            own, theirs = getattr(module, hooks), getattr(old, hooks)
+            theirs.update(own)
+            setattr(module, hooks, theirs)
+            setattr(old, hooks, type(theirs)())
     setattr(modules[parent], child, module)
     return old
 
 
-def stream_inputs(
-    model: nn.Module,
-    windows: Int[Tensor, "n window"],
-    receivers: Mapping[str, Receiver],
-    *,
-    batch: int = 2,
-) -> None:
-    """Run `windows` through the model; hand each named layer's inputs to its receiver.
-
-    A receiver gets (tokens, in_features) once a batch, and keeps what it needs, such as
-    a sum of X^T X, so that nothing else is stored. The head is not computed.
-    """
-    if windows.numel() == 0 or batch < 1:
-        raise ValueError(f"windows of shape {tuple(windows.shape)}, batch={batch}")
-    layers = _select(model, receivers)
-    body = getattr(model, "base_model", model)
-
-    def hook(receiver: Receiver) -> Callable[..., None]:
-        def look(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-            receiver(args[0].detach().flatten(0, -2))  # returned, it would replace args
-
-        return look
-
-    handles = [
-        layers[name].register_forward_pre_hook(hook(receivers[name])) for name in layers
-    ]
-    try:
-        with torch.inference_mode():
-            for ids in progress(windows.split(batch), "calibration"):
-                body(ids)
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def capture_inputs(
-    model: nn.Module,
-    names: Iterable[str],
-    windows: Int[Tensor, "n window"],
-    *,
-    batch: int = 2,
-) -> dict[str, Float[Tensor, "tokens features"]]:
-    """Return the named layers' inputs, one row a token, as plain tensors in memory."""
-    kept: dict[str, list[Tensor]] = {name: [] for name in names}
-    receivers = {name: rows.append for name, rows in kept.items()}
-    stream_inputs(model, windows, receivers, batch=batch)
-    return {name: torch.cat(rows).clone() for name, rows in kept.items()}
-
-
-def _select(model: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Linear]:
+def select_layers(
+    model: nn.Module, names: Iterable[str] | None
+) -> dict[str, nn.Linear]:
     """The linear layers of these names, in the model's order; ValueError for others."""
     layers = linear_layers(model)
     if names is None:

@@ -1,7 +1,12 @@
-"""Fewer bits a weight. Lecture 03: `linear`, `packing`, `calibrate`, `linear_int8`."""
+"""Fewer bits a weight: functions over tensors, which know no model and no layer.
 
-from lib.quant.calibrate import Histogram, static_grid
-from lib.quant.linear import (
+Read in order: `uniform` (lecture 03), `outliers` (04), `codebooks` (05), `solvers`
+(06), each a folder; `method`, what a method is; `serialize` and `gguf`, as bytes.
+Here are the names of lecture 03.
+"""
+
+from lib.quant.uniform.calibrate import Histogram, static_grid
+from lib.quant.uniform.grid import (
     Grid,
     bits_per_weight,
     dequantize,
@@ -12,13 +17,12 @@ from lib.quant.linear import (
     quantize,
     search_clip,
 )
-from lib.quant.linear_int8 import QuantizedLinear, int8_matmul
-from lib.quant.packing import pack, unpack
+from lib.quant.uniform.integer_matmul import int8_matmul
+from lib.quant.uniform.packing import pack, unpack
 
 __all__ = [
     "Grid",
     "Histogram",
-    "QuantizedLinear",
     "bits_per_weight",
     "dequantize",
     "fake_quantize",

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lib.quant.linear import checked_matrix
+from lib.quant.uniform.grid import checked_matrix
 
 RUN = 32  # the weights that share one step in each of these formats
 CANDIDATES = 16  # steps tried for each run of Q4_K

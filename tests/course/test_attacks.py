@@ -37,7 +37,7 @@ from course.grader.gradebook import Gradebook
 from course.grader.intake import functions
 from course.grader.terms import Homework, Limits
 from course.grader.worker import ended
-from lib.homework import WITHHELD
+from lib.exercises.own_work import WITHHELD
 
 ROOT = Path(__file__).parents[2]
 ATTACKS = Path(__file__).with_name("attacks")

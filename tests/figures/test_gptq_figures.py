@@ -16,8 +16,8 @@ from lib.figures.gptq import (
     travelling,
     valley,
 )
-from lib.quant.gptq import GPTQ, gptq
-from lib.quant.grouped import round_to_nearest
+from lib.quant.solvers.gptq import GPTQ, gptq
+from lib.quant.uniform.grouped import round_to_nearest
 
 COLS = 24
 

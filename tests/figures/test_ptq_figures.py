@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lib.figures import codebooks, outliers
-from lib.quant.normal_float import normal_float_levels
+from lib.quant.codebooks.normal_float import normal_float_levels
 
 
 @pytest.fixture(autouse=True)

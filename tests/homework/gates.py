@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lib.homework import WITHHELD
+from lib.exercises.own_work import WITHHELD
 
 HERE = Path(__file__).parent
 SOLUTIONS = HERE.parents[1] / "solutions"

@@ -43,7 +43,7 @@ def must(result: dict) -> None:
 def homework(root: Path, name: str, tests: str = "source"):
     """The homework with its source's tests, or only with what the release shows."""
     from course.grader.terms import Homework, Limits
-    from lib.homework import WITHHELD
+    from lib.exercises.own_work import WITHHELD
 
     release = (root / "release" / name / f"{name}.ipynb").read_text()
     source = (root / tests / name / f"{name}.ipynb").read_text()

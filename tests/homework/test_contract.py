@@ -6,7 +6,7 @@ import re
 import gates
 import pytest
 
-from lib.homework import WITHHELD
+from lib.exercises.own_work import WITHHELD
 
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")

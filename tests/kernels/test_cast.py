@@ -6,15 +6,16 @@ import torch
 from lib import formats
 from lib.formats import BlockFormat, FloatFormat, all_values, decode, floating, round_to
 from lib.formats.microscaling import round_to_blocks
-from lib.kernels import cast_codes, codes, fake_blocks, fake_cast
-from lib.kernels.cast import (
+from lib.kernels import cast_codes, fake_blocks, fake_cast
+from lib.kernels.cast import codes
+from lib.kernels.cast.philox import coins, words
+from lib.kernels.cast.rounding import (
     blocks_reference,
     cast_reference,
     fits_float32,
     launch_blocks,
     launch_cast,
 )
-from lib.kernels.philox import coins, words
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 INTEGER = {1: torch.uint8, 2: torch.int16, 4: torch.int32}

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from lib.hopper import Compiled, stored_early
-from lib.kernels.compiled import compile_kernel
-from lib.kernels.compiler import MISSING
-from lib.kernels.nf4 import DYNAMIC
+from lib.kernels.core.compiler import MISSING
+from lib.kernels.inspect import compile_kernel
+from lib.kernels.nf4.product import DYNAMIC
 
 SHARED = 227 * 1024  # bytes that a program of an H100 may have
 REGISTERS = 65_536  # of a multiprocessor
@@ -24,7 +24,7 @@ def kernels():
         pytest.skip("Triton is not installed")
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     said = subprocess.run(
-        [sys.executable, "-m", "lib.kernels.compiled", "--json"],
+        [sys.executable, "-m", "lib.kernels.inspect", "--json"],
         env=environment,
         capture_output=True,
         text=True,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lib.kernels import gptq as kernel
-from lib.quant.gptq import GPTQ, gptq, ordered_factor
+from lib.kernels.gptq import columns as kernel
+from lib.quant.solvers.gptq import GPTQ, gptq, ordered_factor
 
 # Sums in another order move a weight by float32's rounding: a code within that of a tie
 # falls to the other side, and its error then moves the codes after it in the same row.
@@ -65,7 +65,7 @@ def test_codes_grids_and_error_are_those_of_lib_quant(
 
 def test_the_block_changes_the_time_and_not_the_codes(device, generator, monkeypatch):
     w, hessian = layer(6, 192, generator)
-    _, factor = ordered_factor(w, hessian, GPTQ(3, 32))
+    _, factor = ordered_factor(w, hessian, GPTQ(3, 32), group=32)
     options = {"bits": 3, "group": 32, "symmetric": False}
     left, factor = w.T.contiguous().to(device), factor.to(device)
     found = []

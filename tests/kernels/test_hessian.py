@@ -5,11 +5,10 @@ from functools import partial
 import pytest
 import torch
 
-import lib.kernels
-from lib.kernels import hessian as kernel
-from lib.kernels.hessian_triton import _tile
-from lib.kernels.tiles import Tile
-from lib.quant import hessian as quant
+from lib.kernels.core.tiles import Tile
+from lib.kernels.hessian import gram as kernel
+from lib.kernels.hessian.gram_triton import _tile
+from lib.quant.solvers import hessian as quant
 
 SMALL = Tile(16, 16, warps=1, stages=1)
 PRODUCTS = 2.0**-22  # what the pieces of a float32 product leave out
@@ -97,7 +96,7 @@ def test_portions_run_to_the_mean_of_lib_quant(device, generator, monkeypatch):
 
 def test_every_tile_below_the_diagonal_has_one_program(device):
     """Far beyond the sizes that the interpreter could multiply."""
-    from lib.kernels.compiler import tl, triton
+    from lib.kernels.core.compiler import tl, triton
 
     @triton.jit
     def places(first, out):
@@ -129,9 +128,10 @@ def test_the_stream_of_lib_quant_takes_the_kernel(device, generator, monkeypatch
     plain, through = quant.Hessian(24), quant.Hessian(24)
     plain.add(x)
     if device == "cpu":
-        monkeypatch.setattr(quant, "kernels_on", lambda device: lib.kernels)
         small = partial(kernel.launch, tile=SMALL)
         monkeypatch.setattr(kernel, "gram_reference", small)
+        monkeypatch.setattr(kernel, "runs_on", lambda device: True)
+        monkeypatch.setattr(quant, "gram", kernel.gram_on_cuda)
     through.add(x.to(device))
     got, scale = through.matrix.cpu(), plain.matrix.diagonal().max()
     assert not torch.equal(got, plain.matrix), "it took another way"

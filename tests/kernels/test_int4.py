@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from lib.kernels.int4 import Int4, int4_product, int4_reference, launch, pack_int4
-from lib.kernels.planes import (
+from lib.kernels.core.planes import (
     Planes,
     pack_pairs,
     pack_planes,
     unpack_pairs,
     unpack_planes,
 )
-from lib.kernels.tiles import Tile, inside
-from lib.quant.grouped import Grouped, round_to_nearest
-from lib.quant.linear import Grid
+from lib.kernels.core.tiles import Tile, inside
+from lib.kernels.int4 import Int4, int4_product, int4_reference, launch, pack_int4
+from lib.quant.uniform.grid import Grid
+from lib.quant.uniform.grouped import Grouped, round_to_nearest
 
 ULP = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
 HALF = torch.float16

@@ -6,20 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-import lib.kernels
-from lib.kernels import int8 as module
-from lib.kernels.int8 import (
-    MOST_COLUMNS,
-    Int8Matrix,
-    coded,
-    int8_linear,
-    int8_reference,
-    launch,
-    pack_int8,
-)
-from lib.kernels.tiles import Tile, inside
-from lib.quant import int8 as layers
-from lib.quant.int8 import Int8Linear, outlier_features, quantize_rows
+from lib.kernels.core.tiles import Tile, inside
+from lib.kernels.int8 import Int8Matrix, int8_linear, int8_reference, pack_int8
+from lib.kernels.int8 import product as module
+from lib.kernels.int8.product import MOST_COLUMNS, coded, launch
+from lib.layers import int8 as layers
+from lib.layers.int8 import Int8Linear
+from lib.quant.outliers.int8 import outlier_features, quantize_rows
 
 HALF = torch.float16
 ULP = {HALF: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
@@ -231,7 +224,7 @@ def test_the_layer_takes_the_kernels(features, device, generator, monkeypatch):
     with torch.no_grad():
         expected = layer(x)
         if device == "cpu":
-            monkeypatch.setattr(layers, "kernels_on", lambda device: lib.kernels)
+            monkeypatch.setattr(layers, "runs_on", lambda device: True)
             monkeypatch.setattr(module, "int8_reference", launch)
         y = layer.to(device)(x.to(device).view(2, 3, 96)).cpu().flatten(0, 1)
         assert torch.allclose(y, expected, rtol=1e-5, atol=1e-5)

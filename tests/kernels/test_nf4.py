@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from lib.kernels import nf4, nf4_dequantize, nf4_product, pack_nf4
-from lib.kernels.nf4_dequantize import launch as dequantize
-from lib.kernels.planes import Planes
-from lib.kernels.tiles import inside
-from lib.quant.double import DoubleConstants
-from lib.quant.normal_float import (
+from lib.kernels import nf4_dequantize, nf4_product, pack_nf4
+from lib.kernels.core.planes import Planes
+from lib.kernels.core.tiles import inside
+from lib.kernels.nf4 import product as nf4
+from lib.kernels.nf4.dequantize import launch as dequantize
+from lib.quant.codebooks.double import DoubleScales
+from lib.quant.codebooks.normal_float import (
     FourBit,
     dequantize_4bit,
     normal_float_levels,
@@ -21,11 +22,11 @@ pytestmark = pytest.mark.usefixtures("poisoned")
 
 
 def moved(quantized: FourBit, device) -> FourBit:
-    constants = quantized.constants
-    if isinstance(constants, DoubleConstants):
-        constants = DoubleConstants(
+    constants = quantized.scales
+    if isinstance(constants, DoubleScales):
+        constants = DoubleScales(
             constants.codes.to(device),
-            constants.constants.to(device),
+            constants.scales.to(device),
             constants.mean.to(device),
             constants.block,
         )

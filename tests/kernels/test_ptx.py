@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from lib.kernels.int4_triton import _unpack_two
-from lib.kernels.nf4_assembly import (
+from lib.kernels.int4.product_triton import _unpack_two
+from lib.kernels.nf4.assembly import (
     bytes_text,
     constant_text,
     pair_text,
     pairs_text,
     words_text,
 )
-from lib.quant.double import dynamic_levels
-from lib.quant.normal_float import normal_float_levels
+from lib.quant.codebooks.double import dynamic_levels
+from lib.quant.codebooks.normal_float import normal_float_levels
 
 spec = importlib.util.spec_from_file_location("ptx", Path(__file__).with_name("ptx.py"))
 ptx = importlib.util.module_from_spec(spec)

@@ -2,8 +2,8 @@
 
 import torch
 
-from lib.kernels import tiles
-from lib.kernels.tiles import Tile, bucket, chosen, inside, keep, kept
+from lib.kernels.core import tiles
+from lib.kernels.core.tiles import Tile, bucket, chosen, inside, keep, kept
 
 
 def test_what_is_kept_comes_back(tmp_path, monkeypatch):

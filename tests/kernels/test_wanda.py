@@ -10,13 +10,19 @@ from lib.kernels import (
     prune_n_of_m,
     prune_per_row,
 )
-from lib.kernels.two_of_four import (
+from lib.kernels.two_of_four.storage import (
     compress_reference,
     decompress_reference,
     launch_compress,
     launch_decompress,
 )
-from lib.kernels.wanda import CHUNK, HELD, checked_norm, launch_n_of_m, launch_per_row
+from lib.kernels.wanda.masks import (
+    CHUNK,
+    HELD,
+    checked_norm,
+    launch_n_of_m,
+    launch_per_row,
+)
 from lib.prune import kept_n_of_m, kept_per_row, wanda_score
 from lib.prune.wanda import kept_count
 

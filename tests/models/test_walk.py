@@ -3,13 +3,12 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from lib.models.hooks import capture_inputs, stream_inputs
 from lib.models.walk import (
-    capture_inputs,
     linear_layers,
     map_weights,
     mapped_weights,
     replace_layer,
-    stream_inputs,
 )
 
 WINDOWS = torch.arange(30).view(3, 10)

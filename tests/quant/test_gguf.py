@@ -7,8 +7,8 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
+from lib.models.gguf_file import rotary_rows, save_gguf
 from lib.quant.gguf import BLOCKS, decode, encode
-from lib.quant.gguf_file import rotary_rows, save_gguf
 
 DRAW = torch.Generator().manual_seed(0)
 KINDS = sorted(BLOCKS)

@@ -82,7 +82,10 @@ def test_there_is_nothing_to_see(cell):
 def test_torch_and_lib_are_there_and_what_is_withheld_is_not(cell):
     source = "import torch\nfrom lib.formats import FP16\ndef f():\n    return FP16.max"
     assert cell.run(source) == [] and values(cell.call("f")) == 65504.0
-    for line in ("from lib.quant.linear import fit_grid", "from ml_dtypes import int4"):
+    for line in (
+        "from lib.quant.uniform.grid import fit_grid",
+        "from ml_dtypes import int4",
+    ):
         (error,) = cell.run(line)
         assert error["ename"] in ("ImportError", "ModuleNotFoundError")
 

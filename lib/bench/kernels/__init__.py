@@ -1,0 +1,1 @@
+"""Each kernel beside the libraries that people use; `rows` has what they share."""

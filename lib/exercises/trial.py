@@ -1,0 +1,116 @@
+"""SmolLM2 with somebody's weights in it: what they come to, measured once a process.
+
+A homework ends on a real model, and a class hands in the same few answers to it many
+times over. So the model is loaded when first asked for, its inputs are watched once,
+and a perplexity is remembered by the SHA-256 of the weights that it belongs to.
+
+    fp32 = perplexity_with(lambda name, w: w)
+    rounded = perplexity_with(lambda name, w: fake_quantize(w, bits=4, group=64))
+
+Read in order: `smollm2`, `perplexity_with`, `mean_squares`, `second_moments`.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
+from functools import cache
+from hashlib import sha256
+from io import StringIO
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.models.evaluate import Protocol, perplexity
+from lib.models.hooks import stream_inputs
+from lib.models.load import load_model
+from lib.models.walk import Mapper, linear_layers, mapped_weights
+
+HAMLET = Protocol("hamlet", tokens=512, window=512)  # measured on
+KING_LEAR = Protocol("king-lear", tokens=256, window=256)  # calibrated on
+
+_measured: dict[bytes, float] = {}
+
+
+@cache
+def smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model and the tokenizer that all trials share: leave the weights as found."""
+    return load_model("smollm2")
+
+
+def perplexity_with(
+    fn: Mapper, names: Iterable[str] | None = None, protocol: Protocol = HAMLET
+) -> float:
+    """Perplexity with each layer's weight w replaced by fn(name, w), for this once.
+
+    `fn` gets copies; it must keep shapes and return finite floating-point numbers, else
+    ValueError. `names` selects layers (all but the head otherwise).
+    """
+    model, _ = smollm2()
+    seen = sha256(repr(protocol).encode())
+
+    def witnessed(name: str, weight: Tensor) -> Tensor:
+        new = fn(name, weight.clone())
+        seen.update(f"{name} {tuple(new.shape)}".encode())
+        seen.update(new.to(weight).contiguous().numpy())
+        return new
+
+    with redirect_stderr(StringIO()), mapped_weights(model, witnessed, names):
+        if seen.digest() not in _measured:
+            _measured[seen.digest()] = perplexity(model, windows(protocol))
+    return _measured[seen.digest()]
+
+
+def mean_squares(
+    names: Iterable[str] | None = None, protocol: Protocol = KING_LEAR
+) -> dict[str, Float[Tensor, " features"]]:
+    """E[x_j²] of each named layer's inputs over the tokens of a text, in fp32."""
+    return _means(_squares, _chosen(names), protocol)
+
+
+def second_moments(
+    names: Iterable[str] | None = None, protocol: Protocol = KING_LEAR
+) -> dict[str, Float[Tensor, "features features"]]:
+    """E[x xᵀ] of each named layer's inputs over the tokens of a text, in fp32."""
+    return _means(_products, _chosen(names), protocol)
+
+
+def _squares(x: Float[Tensor, "tokens features"]) -> Float[Tensor, " features"]:
+    return x.square().sum(0)
+
+
+def _products(
+    x: Float[Tensor, "tokens features"],
+) -> Float[Tensor, "features features"]:
+    return x.T @ x
+
+
+@cache
+def _means(
+    fold: Callable[[Tensor], Tensor], names: tuple[str, ...], protocol: Protocol
+) -> dict[str, Tensor]:
+    """The mean over tokens of what `fold` sums; inputs are those of the fp32 model."""
+    model, _ = smollm2()
+    totals: dict[str, Tensor] = {}
+
+    def receiver(name: str) -> Callable[[Tensor], None]:
+        def add(x: Tensor) -> None:
+            totals[name] = totals.get(name, 0.0) + fold(x)
+
+        return add
+
+    with redirect_stderr(StringIO()):
+        stream_inputs(
+            model, windows(protocol), {name: receiver(name) for name in names}
+        )
+    return {name: totals[name] / protocol.tokens for name in names}
+
+
+def _chosen(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The names as a key; all linear layers where there are none."""
+    return tuple(linear_layers(smollm2()[0]) if names is None else names)
+
+
+@cache
+def windows(protocol: Protocol) -> Int[Tensor, "n window"]:
+    """The windows of a text, in SmolLM2's tokens."""
+    return protocol.windows(smollm2()[1])

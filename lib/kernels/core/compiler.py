@@ -1,0 +1,87 @@
+"""Triton where it is installed, and a stand-in that only lets `lib` import where not.
+
+    from lib.kernels.core.compiler import no_type_check, tl, triton
+
+A kernel is written as if Triton were always there:
+
+    @triton.jit
+    @no_type_check          # shapes inside a kernel are Triton's business
+    def _kernel(x, y, N, BLOCK: tl.constexpr): ...
+
+Read in order: `INTERPRETED`, `require_triton`, `widened`, `in_a_row`.
+"""
+
+from functools import cache
+from types import SimpleNamespace
+from typing import no_type_check
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+    from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+    MISSING = None
+    # Set TRITON_INTERPRET=1 before Triton is imported, and kernels run on a CPU.
+    INTERPRETED = bool(triton.knobs.runtime.interpret)
+except ImportError as error:  # macOS, Windows, or no GPU extra
+    MISSING, INTERPRETED = error, False
+    triton = SimpleNamespace(jit=lambda kernel=None, **_: kernel or (lambda k: k))
+    tl = SimpleNamespace(constexpr=lambda value=None: value)
+    gdc_launch_dependents = gdc_wait = None
+
+__all__ = [
+    "INTERPRETED",
+    "MISSING",
+    "gdc_launch_dependents",
+    "gdc_wait",
+    "in_a_row",
+    "no_type_check",
+    "require_triton",
+    "runs_on",
+    "tl",
+    "triton",
+    "widened",
+]
+
+
+def runs_on(device: torch.device) -> bool:
+    """Whether a layer should take kernels there: on a GPU, if Triton is installed."""
+    return device.type == "cuda" and MISSING is None
+
+
+def require_triton(x: Tensor) -> None:
+    """ImportError where Triton is missing; ValueError where no kernel can reach x."""
+    if MISSING is not None:
+        raise ImportError(
+            "the kernels need Triton: pip install 'llm-compression-from-scratch[gpu]'"
+        ) from MISSING
+    if not x.is_cuda and not INTERPRETED:
+        raise ValueError(
+            f"x is on {x.device}: kernels run on a GPU, or on a CPU in Triton's "
+            "interpreter (TRITON_INTERPRET=1)"
+        )
+
+
+def widened(dtype: torch.dtype) -> torch.dtype:
+    """The dtype that a kernel sees: the interpreter's bf16 is wrong, so float32 there.
+
+    The callers convert what goes in and what comes out, with torch's own rounding.
+    """
+    return torch.float32 if INTERPRETED else dtype
+
+
+def in_a_row(x: Tensor) -> dict[str, bool]:
+    """Launch options for a kernel that waits by itself for the one before (blocks.py).
+
+    From Hopper on, its programs may then take their places while that one ends.
+    """
+    able = x.is_cuda and _capability(x.device) >= (9, 0)
+    return {"CHAINED": True, "launch_pdl": True} if able else {"CHAINED": False}
+
+
+@cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)

@@ -1,0 +1,92 @@
+"""Watch what goes into a model's linear layers.
+
+    with before(layers, look):           # look(name, x) just before each layer runs
+        model(windows)
+
+Read in order: `before`, `stream_inputs`, `capture_inputs`; the walk that changes layers
+as their inputs arrive is sequential.py.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lib.models.walk import select_layers
+from lib.progress import progress
+
+Look = Callable[[str, Tensor], Tensor | None]  # (layer's name, x) -> what replaces x
+Receiver = Callable[[Tensor], None]  # takes one batch of inputs, (tokens, in_features)
+
+
+@contextmanager
+def before(layers: Mapping[str, nn.Module], look: Look) -> Iterator[None]:
+    """For the length of a `with` block, call `look` before any of `layers` runs.
+
+    It sees what the layer would see: hooks that were there already have done their
+    work. A tensor that it returns goes into the layer instead.
+    """
+
+    def hook(name: str) -> Callable[..., Any]:
+        def call(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+            x, *rest = args or (kwargs.pop("input"),)
+            seen = look(name, x)
+            return (x if seen is None else seen, *rest), kwargs
+
+        return call
+
+    handles = [
+        layer.register_forward_pre_hook(hook(name), with_kwargs=True)
+        for name, layer in layers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def stream_inputs(
+    model: nn.Module,
+    windows: Int[Tensor, "n window"],
+    receivers: Mapping[str, Receiver],
+    *,
+    batch: int = 2,
+) -> None:
+    """Run `windows` through the model; hand each named layer's inputs to its receiver.
+
+    A receiver gets (tokens, in_features) once a batch, and keeps what it needs, such as
+    a sum of X^T X, so that nothing else is stored. The head is not computed. ValueError
+    for no windows, for a batch below 1, and for a name that is no linear layer's.
+    """
+    if windows.numel() == 0 or batch < 1:
+        raise ValueError(f"windows of shape {tuple(windows.shape)}, batch={batch}")
+    layers = select_layers(model, receivers)
+    body = getattr(model, "base_model", model)
+
+    def look(name: str, x: Tensor) -> None:
+        receivers[name](x.detach().flatten(0, -2))
+
+    with before(layers, look), torch.inference_mode():
+        for ids in progress(windows.split(batch), "calibration"):
+            body(ids)
+
+
+def capture_inputs(
+    model: nn.Module,
+    names: Iterable[str],
+    windows: Int[Tensor, "n window"],
+    *,
+    batch: int = 2,
+) -> dict[str, Float[Tensor, "tokens features"]]:
+    """Return the named layers' inputs, one row a token, as plain tensors in memory.
+
+    ValueError as `stream_inputs`.
+    """
+    kept: dict[str, list[Tensor]] = {name: [] for name in names}
+    receivers = {name: rows.append for name, rows in kept.items()}
+    stream_inputs(model, windows, receivers, batch=batch)
+    return {name: torch.cat(rows).clone() for name, rows in kept.items()}

@@ -1,0 +1,163 @@
+"""Quantize every linear layer of a model by any method, in one pass of the text.
+
+Each layer's inputs, made by layers that are quantized already, give H; the layer is
+quantized on the spot and runs with its new weights (sequential.py). So each layer is
+fitted to the inputs that it will really get, and layers that share an input (q, k and
+v; gate and up) share its H.
+
+    quantize_model(model, GPTQ(bits=4, group=64), windows)
+
+A method is anything that derives from lib.quant.method's `Method`; one that first
+rearranges the model without changing what it computes (`AWQ` of rescale.py) does so in
+its `prepare`.
+
+Read in order: `quantize_model`, `_Quantizer`.  Taught in notebooks/06.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lib.layers.packed import PackedLinear
+from lib.models.checkpoint import Checkpoint
+from lib.models.sequential import restored_on_failure, visit_layers
+from lib.models.walk import linear_layers, replace_layer
+from lib.progress import progress
+from lib.quant.method import Method, Quantized
+from lib.quant.serialize import deserialize, serialize
+from lib.quant.solvers.hessian import Hessian
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What happened to a layer. `error` is ‖(W − Ŵ)X‖² / ‖WX‖², if X was seen."""
+
+    weights: int
+    bits_per_weight: float
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to a model."""
+
+    layers: dict[str, LayerReport]
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Mean over all weights of the quantized layers."""
+        total = sum(layer.weights for layer in self.layers.values())
+        bits = sum(r.bits_per_weight * r.weights for r in self.layers.values())
+        return bits / total
+
+
+def quantize_model(
+    model: nn.Module,
+    method: Method,
+    windows: Int[Tensor, "n window"] | None = None,
+    *,
+    sequential: bool = True,
+    folder: Path | None = None,
+) -> Report:
+    """Replace the linear layers of `model`, in place, by `PackedLinear`s.
+
+    `windows` are the calibration tokens, taken in one batch; RTN and NF4 do without.
+    `sequential=False` calibrates every layer on the unquantized model's inputs.
+    `folder` keeps each layer as soon as it is done: run the same call again after an
+    interruption, and what is there is read, not computed. Where anything fails, the
+    model is as it was. ValueError where the folder holds another method's or another
+    model's layers, where the method needs windows and gets none, and for whatever the
+    method refuses, with the layer's name.
+    """
+    if windows is None and method.calibrated:
+        raise ValueError(f"{type(method).__name__} needs calibration windows")
+    layers = linear_layers(model)
+    originals = {name: layer.weight.detach() for name, layer in layers.items()}
+    checkpoint = None
+    if folder is not None:
+        tokens = b"" if windows is None else windows.cpu().numpy().tobytes()
+        text = hashlib.sha256(tokens).hexdigest()[:16]
+        checkpoint = Checkpoint(
+            folder, f"{method!r}, tokens {text}, sequential={sequential}"
+        )
+    with restored_on_failure(model):
+        method.prepare(model, windows)
+        quantizer = _Quantizer(layers, originals, method, checkpoint, sequential)
+        if windows is None:
+            for name in progress(layers, "quantizing"):
+                quantizer.quantize(name, None)
+        else:
+            visit_layers(model, layers, windows, quantizer.arrive, label="quantizing")
+        for name, packed in quantizer.done.items():
+            replace_layer(model, name, packed)
+    return Report(quantizer.reports)
+
+
+class _Quantizer:
+    """Quantizes layers as their inputs arrive."""
+
+    def __init__(
+        self,
+        layers: dict[str, nn.Linear],
+        originals: dict[str, Tensor],
+        method: Method,
+        checkpoint: Checkpoint | None,
+        sequential: bool,
+    ) -> None:
+        self.layers, self.originals, self.method = layers, originals, method
+        self.checkpoint, self.sequential = checkpoint, sequential
+        self.done: dict[str, PackedLinear] = {}
+        self.reports: dict[str, LayerReport] = {}
+        self._seen: tuple[Tensor, Hessian] | None = None
+
+    def arrive(self, name: str, x: Float[Tensor, "... cols"]) -> None:
+        """Quantize the layer that these inputs arrive at."""
+        self.quantize(name, self._moment(name, x))
+
+    def _moment(self, name: str, x: Float[Tensor, "... cols"]) -> Hessian:
+        """H of these inputs; layers that read the same tensor share it."""
+        if self._seen is None or self._seen[0] is not x:
+            inputs = Hessian(x.shape[-1])
+            try:
+                inputs.add(x)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            self._seen = (x, inputs)
+        return self._seen[1]
+
+    def quantize(self, name: str, inputs: Hessian | None) -> None:
+        """Quantize one layer, or take it from the checkpoint; it runs on with Ŵ."""
+        layer = self.layers[name]
+        w = layer.weight.detach()
+        quantized = self._quantized(name, w, inputs)
+        rounded = quantized.dequantize()
+        error = None if inputs is None else _relative_error(w, rounded, inputs)
+        self.reports[name] = LayerReport(w.numel(), quantized.bits_per_weight, error)
+        packed = PackedLinear.from_quantized(quantized, layer.bias, name=name)
+        self.done[name] = packed.to(w.device)
+        if self.sequential:
+            layer.weight = nn.Parameter(rounded.to(w), requires_grad=False)
+
+    def _quantized(self, name: str, w: Tensor, inputs: Hessian | None) -> Quantized:
+        """The layer by the method, or as the checkpoint has it."""
+        original = self.originals[name]
+        if self.checkpoint and (kept := self.checkpoint.find(name, original)):
+            return deserialize(*kept)
+        try:
+            quantized = self.method.quantize(w, inputs)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if self.checkpoint:
+            self.checkpoint.keep(name, original, *serialize(quantized))
+        return quantized
+
+
+def _relative_error(w: Tensor, rounded: Tensor, inputs: Hessian) -> float:
+    """tr((W − Ŵ) H (W − Ŵ)ᵀ) / tr(W H Wᵀ)."""
+    h = inputs.matrix.to(w.dtype)
+    delta = w - rounded.to(w)
+    lost, whole = (((m @ h) * m).sum().item() for m in (delta, w))
+    return lost / whole if whole else 0.0

@@ -1,0 +1,193 @@
+"""Trade a factor a channel between a layer and those that read it; the model stays.
+
+    (g_j s_j) · RMSNorm(h)_j · (W_ij / s_j)  =  g_j · RMSNorm(h)_j · W_ij
+
+What feeds a linear layer and the columns of that layer can trade any positive factor
+s_j a channel, and the model computes what it did. Three uses:
+
+- `plant_outliers`: s_j = 64 for a few channels. Activations get the outlier features of
+  a model of 6.7 billion parameters; a power of two keeps every logit to the last bit.
+- `smooth` (SmoothQuant) makes activations easier: it divides them by the factors of
+  lib/quant/outliers/smooth.py, and multiplies the weights. Each is the other's inverse.
+- `AWQ` makes weights easier: columns with large inputs are multiplied before rounding,
+  by the scales of lib/quant/solvers/awq.py.
+
+Read in order: `trade`, `plant_outliers`, `smooth`; `AWQ`, `scale_model`. What feeds
+what is in llama.py.  Taught in notebooks/04 and 06.
+Sources: Xiao et al. 2023, arXiv:2211.10438, section 4; Lin et al. 2023,
+arXiv:2306.00978, section 3.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lib.models.hooks import stream_inputs
+from lib.models.llama import Feed, feeds, head_dim, norm_feeds
+from lib.models.sequential import visit_layers
+from lib.quant.method import Method
+from lib.quant.outliers.smooth import smoothing_factors
+from lib.quant.solvers.awq import awq_scales
+from lib.quant.solvers.hessian import Hessian
+from lib.quant.uniform.grouped import GridSettings, Grouped
+
+
+@torch.no_grad()
+def trade(
+    norm: nn.Module, linears: Iterable[nn.Linear], scale: Float[Tensor, " channels"]
+) -> None:
+    """Multiply the norm's outputs by `scale`, and divide the readers' columns by it.
+
+    In the modules, by new parameters. ValueError unless `scale` is positive, finite and
+    one number a channel.
+    """
+    linears = list(linears)
+    for part in (norm, *linears):
+        if part.weight.shape[-1] != len(scale):
+            raise ValueError(
+                f"{len(scale)} scales for the {part.weight.shape[-1]} channels of "
+                f"{type(part).__name__}"
+            )
+    if not (scale.isfinite() & (scale > 0)).all():
+        raise ValueError(
+            f"scales from {scale.min().item()} to {scale.max().item()} are not all "
+            "positive and finite"
+        )
+    _set(norm, "weight", norm.weight * scale)
+    if getattr(norm, "bias", None) is not None:
+        _set(norm, "bias", norm.bias * scale)
+    for linear in linears:
+        _set(linear, "weight", linear.weight / scale)
+
+
+def _set(module: nn.Module, name: str, value: Tensor) -> None:
+    """A new parameter in place of the old one, which stays as it was."""
+    old = getattr(module, name)
+    setattr(module, name, nn.Parameter(value, requires_grad=old.requires_grad))
+
+
+def plant_outliers(
+    model: nn.Module,
+    channels: Iterable[int] | Int[Tensor, " n"],
+    *,
+    factor: float = 64.0,
+) -> None:
+    """Make `channels` outliers after every norm, in place, without changing the model.
+
+    Outlier features of real models share their channels across layers and tokens.
+    ValueError for channels that the model lacks, and a factor that is not positive.
+    """
+    channels = torch.as_tensor(channels, dtype=torch.long)
+    for feed in norm_feeds(model):
+        norm = feed.source
+        width = norm.weight.shape[0]
+        if not channels.numel() or not 0 <= channels.min() <= channels.max() < width:
+            raise ValueError(
+                f"channels {channels.tolist()} are not in 0 to {width - 1}"
+            )
+        scale = torch.ones_like(norm.weight)
+        scale[channels] = factor
+        trade(norm, feed.readers.values(), scale)
+
+
+def smooth(
+    model: nn.Module, windows: Int[Tensor, "n window"], *, alpha: float = 0.5
+) -> None:
+    """Fold SmoothQuant's factors into every norm, in place.
+
+    `windows` are calibration tokens: they give max|X_j|.
+    """
+    # All readers of a norm see the same inputs: it is enough to watch the first.
+    first = {next(iter(feed.readers)): feed for feed in norm_feeds(model)}
+    peaks: dict[str, Tensor] = {}
+
+    def watch(name: str):
+        def receive(x: Tensor) -> None:
+            peak = x.abs().amax(0)
+            peaks[name] = torch.maximum(peaks.get(name, peak), peak)
+
+        return receive
+
+    stream_inputs(model, windows, {name: watch(name) for name in first})
+    for name, feed in first.items():
+        weights = torch.cat([linear.weight for linear in feed.readers.values()])
+        factors = smoothing_factors(peaks[name], weights.abs().amax(0), alpha=alpha)
+        trade(feed.source, feed.readers.values(), 1 / factors)
+
+
+@dataclass(frozen=True)
+class AWQ(GridSettings, Method):
+    """Settings: 4 bits in groups of 64, 20 exponents α, 10 clipped ranges."""
+
+    calibrated: ClassVar[bool] = True
+    candidates: int = 10
+    exponents: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.exponents < 1:
+            raise ValueError(f"exponents={self.exponents} must be at least 1")
+
+    def prepare(self, model: nn.Module, windows: Int[Tensor, "n window"]) -> None:
+        """Scale the model's channels, leaving what it computes as it is."""
+        scale_model(model, windows, self)
+
+    def quantize(self, w: Tensor, inputs: Hessian) -> Grouped:
+        """Round to nearest, each group clipped where that lowers its weighted error."""
+        return self.round(w, inputs.matrix.diagonal())
+
+
+@torch.no_grad()
+def scale_model(
+    model: nn.Module, windows: Int[Tensor, "n window"], settings: AWQ
+) -> dict[str, float]:
+    """Fold AWQ's scales into a Llama-shaped model, in one pass; return each α by name.
+
+    A layer's inputs are divided by s as they arrive, so that what follows sees what it
+    always saw. ValueError where the model has no such blocks, and as `visit_layers`.
+    """
+    alphas: dict[str, float] = {}
+    found = feeds(model)
+    first = {next(iter(feed.readers)): feed for feed in found}
+    readers = {name: layer for feed in found for name, layer in feed.readers.items()}
+    head = head_dim(model.config)
+    scaled = torch.empty(0)  # what the feed's other readers get in place of x
+
+    def visit(name: str, x: Tensor) -> Tensor:
+        nonlocal scaled
+        if name in first:
+            s, alphas[name] = _fold(x, first[name], head, settings)
+            scaled = x / s
+        return scaled
+
+    visit_layers(model, readers, windows, visit, label="scaling")
+    return alphas
+
+
+def _fold(
+    x: Float[Tensor, "... cols"], feed: Feed, head: int, settings: AWQ
+) -> tuple[Float[Tensor, " cols"], float]:
+    """Find s for the layers that read `x`; multiply them, and divide their source."""
+    inputs = Hessian(x.shape[-1])
+    inputs.add(x)
+    w = torch.cat([reader.weight for reader in feed.readers.values()])
+    source = feed.source
+    made = source.weight.shape[0]  # fewer than cols where query heads share a value
+    shared = x.shape[-1] // made
+    copies = inputs.magnitude.view(-1, shared, head if shared > 1 else made)
+    magnitude = copies.mean(1, keepdim=True).expand_as(copies).flatten()
+    s, alpha = awq_scales(
+        w, inputs.matrix, magnitude, settings, exponents=settings.exponents
+    )
+    for reader in feed.readers.values():
+        _set(reader, "weight", reader.weight * s)
+    own = s.view_as(copies)[:, 0].flatten()
+    per_row = own if source.weight.ndim == 1 else own[:, None]
+    _set(source, "weight", source.weight / per_row)
+    if getattr(source, "bias", None) is not None:
+        _set(source, "bias", source.bias / own)
+    return s, alpha

@@ -1,0 +1,87 @@
+"""The one walk that changes a model: each layer in turn, on the inputs it will get.
+
+    x_1 → visit(1) → layer 1, as visit left it → x_2 → visit(2) → …
+
+All calibration windows go through the model together. Just before a layer runs, `visit`
+gets its name and its inputs, made by layers that were visited already; what it does to
+the layer is what the layer then runs with. So one forward pass calibrates a whole model
+for quantizing, pruning, scaling or rotating it.
+
+Guarantee: where anything fails, a refusal or a Ctrl-C, the model is what it was before,
+the very same tensors; the original ones are kept until the end, at the cost of their
+memory. For that a visitor puts new parameters in place and never writes into old ones.
+
+Read in order: `visit_layers`, `restored_on_failure`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from lib.models.hooks import Look, before
+from lib.models.walk import HOOKS
+from lib.progress import progress
+
+
+def visit_layers(
+    model: nn.Module,
+    layers: Mapping[str, nn.Module],
+    windows: Int[Tensor, "n window"],
+    visit: Look,
+    *,
+    label: str,
+) -> None:
+    """Run all `windows` once; `visit` each of `layers` with its inputs as they arrive.
+
+    ValueError where a layer of `layers` never runs, or runs twice.
+    """
+    bar = iter(progress(layers, label))
+    visited: set[str] = set()
+
+    def arrive(name: str, x: Tensor) -> Tensor | None:
+        if name in visited:
+            raise ValueError(f"{name} runs twice in one pass: it cannot be visited")
+        visited.add(name)
+        next(bar)
+        return visit(name, x)
+
+    body = getattr(model, "base_model", model)
+    with restored_on_failure(model):
+        try:
+            with before(layers, arrive), torch.no_grad():
+                body(windows, use_cache=False)
+        finally:
+            bar.close()
+        if idle := [name for name in layers if name not in visited]:
+            raise ValueError(f"{len(idle)} layers got no inputs, first {idle[0]}")
+
+
+@contextmanager
+def restored_on_failure(model: nn.Module) -> Iterator[None]:
+    """Where a `with` block fails, put back what it replaced.
+
+    Every parameter, buffer, module and hook: the same objects, whatever was raised.
+    """
+    names = ("_parameters", "_buffers", "_modules")  # the dictionaries of nn.Module
+    before_it = [
+        (
+            module,
+            {name: dict(getattr(module, name)) for name in names},
+            {name: getattr(module, name) for name in HOOKS},
+        )
+        for module in model.modules()
+    ]
+    try:
+        yield
+    except BaseException:
+        for module, contents, hooks in before_it:
+            for name, content in contents.items():
+                dictionary = getattr(module, name)
+                dictionary.clear()
+                dictionary.update(content)
+            for name, dictionary in hooks.items():
+                setattr(module, name, dictionary)
+        raise

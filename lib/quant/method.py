@@ -1,0 +1,48 @@
+"""What a method of quantization is, and what it returns.
+
+A method is a frozen dataclass of settings that derives from `Method`: `RoundToNearest`,
+`NormalFloat`, `GPTQ`, `SpQR`, `AWQ`, or your own. It knows tensors; the walk over a
+model is lib/models/quantize.py. What it returns dequantizes itself and counts its bits;
+serialize.py packs it.
+
+Read in order: `Method`, `Quantized`.
+"""
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lib.quant.solvers.hessian import Hessian
+
+
+@runtime_checkable
+class Quantized(Protocol):
+    """A quantized matrix, whatever it is made of."""
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Stored bits over weights, with all that dequantization needs."""
+
+    def dequantize(self) -> Float[Tensor, "rows cols"]:
+        """ŵ."""
+
+
+class Method:
+    """How to quantize one layer; `calibrated` says whether it reads the inputs."""
+
+    calibrated: ClassVar[bool] = True
+
+    def prepare(self, model: Any, windows: Tensor | None) -> None:
+        """Rearrange the model without changing what it computes; by default, nothing.
+
+        New parameters take the place of old ones, which are never written to: so the
+        walk can put them back.
+        """
+
+    def quantize(self, w: Tensor, inputs: Hessian | None) -> Quantized:
+        """The quantized weight, given the second moment of the layer's inputs.
+
+        ValueError for weights, shapes or inputs that the method cannot take.
+        """
+        raise NotImplementedError

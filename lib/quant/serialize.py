@@ -1,0 +1,178 @@
+"""A quantized matrix as named tensors and metadata, and back: what files hold.
+
+    Grouped        codes (b bits, packed)   scale (fp16)   zero (packed)   [order]
+    SparseGrouped  codes   scale, zero: codes, low, step   starts, columns, outliers
+    FourBit        packed   scales (fp32, or 8 bits and a second level)
+
+Nothing is kept that dequantization does not need, and `deserialize(*serialize(q))`
+dequantizes to what q does, bit for bit. A new kind of matrix adds a line to `KINDS`.
+
+Read in order: `serialize`, `deserialize`, `KINDS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.quant.codebooks.double import DoubleScales
+from lib.quant.codebooks.normal_float import FourBit
+from lib.quant.method import Quantized
+from lib.quant.solvers.spqr import Bilevel, SparseGrouped
+from lib.quant.uniform.grid import Grid
+from lib.quant.uniform.grouped import Grouped
+from lib.quant.uniform.packing import pack, unpack
+
+Tensors = dict[str, Tensor]
+Metadata = dict[str, Any]  # what JSON holds
+
+
+def serialize(quantized: Quantized) -> tuple[Tensors, Metadata]:
+    """The tensors to keep, packed, and the metadata that is needed to read them.
+
+    ValueError for a matrix of no kind in `KINDS`.
+    """
+    for name, kind in KINDS.items():
+        if isinstance(quantized, kind.of):
+            tensors, metadata = kind.write(quantized)
+            return tensors, {"kind": name} | metadata
+    raise ValueError(f"no kind of file holds a {type(quantized).__name__}")
+
+
+def deserialize(tensors: Tensors, metadata: Metadata) -> Quantized:
+    """What `serialize` took apart; ValueError for a kind that it never wrote."""
+    if (name := metadata.get("kind")) not in KINDS:
+        raise ValueError(f"kind={name!r} is not one of {sorted(KINDS)}")
+    return KINDS[name].read(tensors, metadata)
+
+
+def _write_grouped(q: Grouped) -> tuple[Tensors, Metadata]:
+    grid = q.grid
+    tensors = {
+        "codes": pack(q.codes.to(torch.int16) - grid.low, grid.bits),
+        "scale": grid.scale.half(),
+    }
+    if grid.low == 0:  # symmetric grids have their zero at 0
+        tensors["zero"] = pack(grid.zero, grid.bits)
+    metadata = {
+        "shape": list(q.codes.shape),
+        "low": grid.low,
+        "high": grid.high,
+    }
+    return tensors | _write_order(q.order), metadata
+
+
+def _read_grouped(tensors: Tensors, metadata: Metadata) -> Grouped:
+    (rows, cols), low, high = metadata["shape"], metadata["low"], metadata["high"]
+    bits = (high - low).bit_length()
+    scale = tensors["scale"].float()
+    codes = unpack(tensors["codes"], bits, rows * cols).view(rows, cols)
+    if low == 0:
+        zero = unpack(tensors["zero"], bits, scale.numel()).view(scale.shape).int()
+    else:
+        codes = (codes.to(torch.int16) + low).to(torch.int8)
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+    return Grouped(codes, Grid(scale, zero, low, high), _read_order(tensors))
+
+
+def _write_sparse(q: SparseGrouped) -> tuple[Tensors, Metadata]:
+    tensors = {
+        "codes": pack(q.codes, q.bits),
+        "starts": q.starts.int(),
+        "columns": q.columns.to(torch.uint16),
+        "outliers": q.outliers.half(),
+    }
+    for name in ("scale", "zero"):
+        level = getattr(q, name)
+        tensors[f"{name}_codes"] = pack(level.codes, level.bits)
+        tensors[f"{name}_low"] = level.low.half()
+        tensors[f"{name}_step"] = level.step.half()
+    metadata = {
+        "shape": list(q.codes.shape),
+        "groups": q.scale.codes.shape[1],
+        "bits": q.bits,
+        "constant_bits": q.scale.bits,
+    }
+    return tensors | _write_order(q.order), metadata
+
+
+def _read_sparse(tensors: Tensors, metadata: Metadata) -> SparseGrouped:
+    (rows, cols), groups = metadata["shape"], metadata["groups"]
+
+    def level(name: str) -> Bilevel:
+        bits = metadata["constant_bits"]
+        codes = unpack(tensors[f"{name}_codes"], bits, rows * groups)
+        low, step = tensors[f"{name}_low"].float(), tensors[f"{name}_step"].float()
+        return Bilevel(codes.view(rows, groups), low, step, bits)
+
+    return SparseGrouped(
+        codes=unpack(tensors["codes"], metadata["bits"], rows * cols).view(rows, cols),
+        scale=level("scale"),
+        zero=level("zero"),
+        bits=metadata["bits"],
+        starts=tensors["starts"].long(),
+        columns=tensors["columns"].long(),
+        outliers=tensors["outliers"].float(),
+        order=_read_order(tensors),
+    )
+
+
+def _write_four_bit(q: FourBit) -> tuple[Tensors, Metadata]:
+    metadata = {
+        "shape": list(q.shape),
+        "levels": q.kind,
+        "block": q.block,
+        "dtype": str(q.dtype).removeprefix("torch."),
+    }
+    if not isinstance(q.scales, DoubleScales):
+        return {"packed": q.packed, "scales": q.scales}, metadata
+    double = q.scales
+    tensors = {
+        "packed": q.packed,
+        "scales": double.codes,
+        "nested": double.scales,
+        "mean": double.mean,
+    }
+    return tensors, metadata | {"nested_block": double.block}
+
+
+def _read_four_bit(tensors: Tensors, metadata: Metadata) -> FourBit:
+    scales = tensors["scales"]
+    if "nested_block" in metadata:
+        scales = DoubleScales(
+            scales, tensors["nested"], tensors["mean"], metadata["nested_block"]
+        )
+    return FourBit(
+        packed=tensors["packed"],
+        scales=scales,
+        kind=metadata["levels"],
+        block=metadata["block"],
+        shape=torch.Size(metadata["shape"]),
+        dtype=getattr(torch, metadata["dtype"]),
+    )
+
+
+def _write_order(order: Tensor | None) -> Tensors:
+    return {} if order is None else {"order": order.to(torch.uint16)}
+
+
+def _read_order(tensors: Tensors) -> Tensor | None:
+    return tensors["order"].long() if "order" in tensors else None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How matrices of a class are written, and read again."""
+
+    of: type
+    write: Callable[[Any], tuple[Tensors, Metadata]]
+    read: Callable[[Tensors, Metadata], Quantized]
+
+
+KINDS = {
+    "grouped": Kind(Grouped, _write_grouped, _read_grouped),
+    "sparse": Kind(SparseGrouped, _write_sparse, _read_sparse),
+    "four_bit": Kind(FourBit, _write_four_bit, _read_four_bit),
+}

@@ -1,0 +1,1 @@
+"""Evenly spaced levels (lecture 03): `grid`, `packing`, `grouped`, `calibrate`."""

@@ -1,0 +1,172 @@
+"""The benchmark's own arithmetic, and a run of it without a GPU."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.bench import __main__ as command
+from lib.bench import tokens
+from lib.bench.kernels import (
+    cast,
+    gptq,
+    hessian,
+    int4,
+    int8,
+    nf4,
+    nf4_dequantize,
+    rows,
+    wanda,
+)
+from lib.bench.kernels.rows import Row, measured, tabulated, tuning_cases
+from lib.bench.timing import microseconds
+from lib.kernels.core.tiles import Tile
+
+OPERATIONS = (
+    *(int4, int8, nf4, nf4_dequantize),
+    *(cast, gptq, hessian, wanda),
+)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__)
+def test_every_operation_is_right_and_timed(operation):
+    rows = list(operation.measure([(128, 256)], [1]))
+    assert rows
+    for row in rows:
+        assert row.error is None and row.ours > 0, row
+        assert row.nbytes > 128 * 256 // 2
+
+
+def test_a_wrong_result_is_not_timed():
+    exact = torch.ones(2, dtype=torch.float64)
+    for wrong in (torch.full((2,), 1.01), torch.tensor([1.0, torch.nan])):
+        row = measured(Row("", 1, 1, 1, 1), [lambda y=wrong: y], exact, 1e-3, {})
+        assert row.ours is None and "relative error" in row.error
+
+
+def test_a_failing_anchor_is_noted_and_the_others_are_timed():
+    anchors = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
+    anchors["absent"] = lambda: importlib.import_module("no_such_package")
+    y = torch.ones(1)
+    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
+    assert row.anchors["absent"].endswith("No module named 'no_such_package'")
+    assert row.anchors["works"] == row.best_anchor > 0
+    assert row.anchors["timed"] == 1e9
+
+
+def test_ratios_are_what_they_say(monkeypatch):
+    monkeypatch.setattr(rows, "bandwidth", lambda: 10.0)
+    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, anchors={"a": 60.0, "b": "absent"})
+    table = tabulated([row])[0]
+    assert (table["floor"], table["of_floor"], table["times_best_anchor"]) == (
+        10,
+        0.5,
+        3,
+    )
+    row.flops = int(16 * rows.FLOPS)
+    assert row.floor == 16, "the products take longer than the bytes"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a graph holds no sleep")
+def test_times_are_microseconds():
+    import time
+
+    assert 2000 <= microseconds([lambda: time.sleep(0.002)]) < 20_000
+
+
+def test_candidates_fit_the_columns():
+    for operation in (int4, int8, nf4):
+        for m in (1, 5, 16, 100, 1024):
+            tiles = operation.candidates(m, 2048)
+            assert tiles and len(set(tiles)) == len(tiles)
+            assert all(isinstance(tile, Tile) and tile.splits <= 8 for tile in tiles)
+
+
+def test_the_command_names_its_operations():
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "lib.bench", *arguments],
+            capture_output=True,
+            text=True,
+        )
+
+    assert "nf4_dequantize" in run().stdout.split()
+    unknown = run("int5")
+    assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
+
+
+@pytest.mark.parametrize("given", [[], ["--commit", "1a2b3c4"]])
+def test_both_commands_hand_the_commit_on(given, monkeypatch):
+    kept = {}
+
+    def keep(name, results, *, protocol, commit):
+        kept[name] = results, commit
+        return Path(name)
+
+    for module, arguments in (
+        (command, ["hessian", "--sizes", "64x64", "--tokens", "8"]),
+        (tokens, ["--shapes", "tiny", "--formats", "fp16", "int4"]),
+    ):
+        monkeypatch.setattr(module, "record", keep)
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments, *given])
+        monkeypatch.setattr(tokens, "apart", lambda *case: tokens.Row(*case[:2]))
+        assert not module.main()
+    suffix = "" if torch.cuda.is_available() else "_cpu"
+    assert kept.keys() == {f"hessian{suffix}", f"decode{suffix}"}
+    for results, commit in kept.values():
+        assert len(results["rows"]) == 2 and commit == (given[1] if given else None)
+
+
+def test_the_best_right_tile_is_kept(monkeypatch):
+    """On a CPU, with clocks and threads that need no GPU."""
+    fast, slow, wrong, broken = (Tile(16, 1, stages=n) for n in (1, 2, 3, 4))
+    exact = torch.ones(4, dtype=torch.float64)
+
+    def calls(tile):
+        if tile is broken:
+            raise RuntimeError("out of shared memory")
+        return [lambda: 2 * exact if tile is wrong else exact]
+
+    clock = {id(fast): 1.0, id(slow): 2.0, id(wrong): 0.5}
+    table = {}
+    monkeypatch.setattr(rows, "MEASURED", table)
+    monkeypatch.setattr(rows, "keep", lambda: None)
+    monkeypatch.setattr(rows, "_enter_device", lambda: None)
+    monkeypatch.setattr(rows, "attempt", lambda make: clock[_tile(make)])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    tiles = [slow, fast, wrong, broken]
+    case = rows.Case(torch.ones(1, 8), 4, exact, 1e-3, calls, tiles)
+    notes = rows.best_tiles("op", [case])
+    assert table == {("op", "a GPU", "1x4x8"): fast}
+    assert notes[0]["us"] == {str(slow): 2.0, str(fast): 1.0}
+
+
+def test_a_tuning_case_multiplies_each_copy_of_its_own_weights():
+    def product(x, w, tile):
+        return x.double() @ w.T * tile.rows
+
+    ways = (
+        lambda n, k: [torch.randn(n, k, dtype=torch.float64) for _ in range(3)],
+        lambda x, w, dtype: x @ w.to(dtype).T,
+        product,
+        lambda m, k: [Tile(1, 1), Tile(2, 1)],
+    )
+    sizes, tokens = [(4, 8), (2, 6)], [1, 5]
+    cases = list(tuning_cases(sizes, tokens, *ways, 1e-9, device="cpu"))
+    assert [(c.n, *c.x.shape) for c in cases] == [
+        (n, m, k) for n, k in sizes for m in tokens
+    ]
+    for case in cases:
+        one, two = (case.calls(tile) for tile in case.tiles)
+        assert torch.allclose(one[0](), case.exact)
+        assert torch.allclose(two[0](), 2 * case.exact)
+        assert len({call().sum().item() for call in one}) == 3, "three different copies"
+
+
+def _tile(make):
+    """The tile that a deferred attempt is about."""
+    return id(make.__defaults__[1])

@@ -1,0 +1,90 @@
+"""A trial measures what is measured by hand, and no weights twice."""
+
+import pytest
+import torch
+
+from lib.exercises import trial
+from lib.models.evaluate import Protocol, perplexity
+from lib.models.hooks import capture_inputs
+from lib.models.walk import mapped_weights
+
+SHORT = Protocol("hamlet", tokens=64, window=32)
+NAMES = ["model.layers.0.self_attn.q_proj", "model.layers.29.mlp.down_proj"]
+
+
+@pytest.fixture
+def measurements(monkeypatch):
+    """How often the model was run, starting with nothing remembered."""
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return perplexity(*arguments)
+
+    monkeypatch.setattr(trial, "perplexity", counted)
+    monkeypatch.setattr(trial, "_measured", {})
+    return calls
+
+
+def test_it_is_the_perplexity_with_those_weights(measurements):
+    model, tokenizer = trial.smollm2()
+
+    def coarse(_, w):
+        return (w * 8).round() / 8
+
+    with mapped_weights(model, coarse, NAMES):
+        expected = perplexity(model, SHORT.windows(tokenizer))
+    assert trial.perplexity_with(coarse, NAMES, SHORT) == expected
+    assert trial.perplexity_with(lambda _, w: w, NAMES, SHORT) != expected
+
+
+def test_equal_weights_are_measured_once_and_others_again(measurements):
+    def zeroed(at):
+        def fn(_, w):
+            w[at] = 0.0  # its own copy: the model keeps its weight
+            return w
+
+        return fn
+
+    def run(at, names=NAMES, protocol=SHORT):
+        return trial.perplexity_with(zeroed(at), names, protocol)
+
+    first = run((0, 0))
+    assert run((0, 0)) == first and len(measurements) == 1
+    assert run((0, 1)) != first and len(measurements) == 2  # one weight of 1.2 million
+    run((0, 0), NAMES[:1])
+    run((0, 0), NAMES, Protocol("hamlet", tokens=32, window=32))
+    assert len(measurements) == 4
+    assert run((0, 0)) == first and len(measurements) == 4, "the model was changed"
+
+
+def test_precision_and_strides_do_not_decide_what_is_remembered(measurements):
+    for change in (torch.Tensor.double, lambda w: w.T.contiguous().T):
+        trial.perplexity_with(lambda _, w, change=change: change(w), NAMES, SHORT)
+    assert len(measurements) == 1
+
+
+def test_what_is_no_weight_is_refused(measurements):
+    wrong = {
+        "shape": lambda w: w[:1],
+        "int32": lambda w: w.to(torch.int32),
+        "not finite": lambda w: w / 0,
+    }
+    for said, change in wrong.items():
+        with pytest.raises(ValueError, match=said):
+            trial.perplexity_with(lambda _, w, change=change: change(w), NAMES, SHORT)
+    assert not measurements
+
+
+def test_moments_are_means_over_the_inputs():
+    x = capture_inputs(trial.smollm2()[0], NAMES, trial.windows(SHORT))
+    squares = trial.mean_squares(NAMES, SHORT)
+    products = trial.second_moments(NAMES, SHORT)
+    for name, inputs in x.items():
+        assert len(inputs) == SHORT.tokens
+        expected = inputs.T @ inputs / len(inputs)  # 64 products in another order
+        torch.testing.assert_close(products[name], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            squares[name], expected.diagonal(), rtol=1e-4, atol=0
+        )
+    assert trial.mean_squares(NAMES, SHORT) is squares
