@@ -28,7 +28,8 @@ def told():
 
 def started(before):
     """How `interpreted` ends in a new process that did `before`."""
-    program = f"import sys\n{before}\nfrom lib.exercises.kernels import interpreted\ninterpreted()"
+    loading = "from lib.exercises.kernels import interpreted"
+    program = f"import sys\n{before}\n{loading}\ninterpreted()"
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     done = subprocess.run(
         [sys.executable, "-c", program],
