@@ -13,9 +13,10 @@ environment := $(PYTHON) tools/environment.py --venv $(VENV) --extra gpu
 grader = $(bin)/python tools/grade.py
 one = $(if $(HW),--homework $(HW)) \
   $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
+long := notebooks homework course browser
 tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
-.PHONY: help lab test release renew submit grade feedback collect class \
+.PHONY: help lab test check release renew submit grade feedback collect class \
   instructor data notebooks bench lint clean
 .DEFAULT_GOAL := help
 
@@ -71,6 +72,11 @@ test: python ## run every test: lib, tools, notebooks, homework gates, browser [
 	@$(environment) --extra dev
 	@$(PYTHON) tools/programs.py
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(T)
+
+check: python ## what takes minutes: lint, imports, types, tests of lib and tools [JOBS=2]
+	@$(environment) --extra dev
+	@$(bin)/ruff check . && $(bin)/ruff format --check .
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(addprefix --ignore=tests/,$(long))
 
 notebooks: python ## run every lecture again and store it clean
 	@$(environment) --extra dev

@@ -212,7 +212,7 @@ def pip(venv: Path, *arguments: str) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for line in process.stdout:
+        for line in process.stdout or ():
             log.write(line)
             show(line.strip())
     show("")

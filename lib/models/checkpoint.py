@@ -24,7 +24,7 @@ from torch import Tensor
 def fingerprint(w: Tensor) -> str:
     """Shape, dtype and a hash of the bits of `w`."""
     content = w.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    digest = hashlib.sha256(content.tobytes()).hexdigest()[:16]
     return f"{'x'.join(map(str, w.shape))} {w.dtype} {digest}"
 
 

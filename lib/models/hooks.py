@@ -1,14 +1,15 @@
-"""Watch what goes into a model's linear layers.
+"""Watch what goes into the parts of a model.
 
-    with before(layers, look):           # look(name, x) just before each layer runs
+    with before(layers, look):           # look(arrival) just before each layer runs
         model(windows)
 
-Read in order: `before`, `stream_inputs`, `capture_inputs`; the walk that changes layers
-as their inputs arrive is sequential.py.
+Read in order: `Arrival`, `before`, `stream_inputs`, `capture_inputs`; the walk that
+changes layers as their inputs arrive is sequential.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,8 +19,29 @@ from torch import Tensor, nn
 from lib.models.walk import select_layers
 from lib.progress import progress
 
-Look = Callable[[str, Tensor], Tensor | None]  # (layer's name, x) -> what replaces x
 Receiver = Callable[[Tensor], None]  # takes one batch of inputs, (tokens, in_features)
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """The moment before a layer runs: its name, the layer, and the inputs it will get.
+
+    A layer is whatever module is watched: a linear layer, or a whole block.
+    """
+
+    name: str
+    layer: nn.Module
+    x: Tensor
+    others: tuple[Any, ...]  # arguments beside x
+    keywords: dict[str, Any]
+
+    def output(self, x: Tensor | None = None) -> Any:
+        """What the layer makes of `x` (by default its own inputs), as it is now."""
+        x = self.x if x is None else x
+        return self.layer.forward(x, *self.others, **self.keywords)
+
+
+Look = Callable[[Arrival], Tensor | None]  # what replaces x, or None
 
 
 @contextmanager
@@ -27,14 +49,19 @@ def before(layers: Mapping[str, nn.Module], look: Look) -> Iterator[None]:
     """For the length of a `with` block, call `look` before any of `layers` runs.
 
     It sees what the layer would see: hooks that were there already have done their
-    work. A tensor that it returns goes into the layer instead.
+    work. A tensor that it returns goes into the layer instead. ValueError where a layer
+    is called without a tensor.
     """
 
     def hook(name: str) -> Callable[..., Any]:
-        def call(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
-            x, *rest = args or (kwargs.pop("input"),)
-            seen = look(name, x)
-            return (x if seen is None else seen, *rest), kwargs
+        def call(layer: nn.Module, args: tuple, keywords: dict) -> tuple[tuple, dict]:
+            if not args and "input" in keywords:  # as nn.Linear names it
+                args = (keywords.pop("input"),)
+            if not args or not isinstance(args[0], Tensor):
+                raise ValueError(f"{name} was called without a tensor as its input")
+            x, *others = args
+            replaced = look(Arrival(name, layer, x, tuple(others), keywords))
+            return (x if replaced is None else replaced, *others), keywords
 
         return call
 
@@ -67,8 +94,8 @@ def stream_inputs(
     layers = select_layers(model, receivers)
     body = getattr(model, "base_model", model)
 
-    def look(name: str, x: Tensor) -> None:
-        receivers[name](x.detach().flatten(0, -2))
+    def look(arrival: Arrival) -> None:
+        receivers[arrival.name](arrival.x.detach().flatten(0, -2))
 
     with before(layers, look), torch.inference_mode():
         for ids in progress(windows.split(batch), "calibration"):

@@ -15,6 +15,7 @@ arXiv:2305.13245.
 from dataclasses import dataclass
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 GATE_UP = ("mlp.gate_proj", "mlp.up_proj")
@@ -69,7 +70,7 @@ def norm_feeds(model: nn.Module) -> list[Feed]:
     return [feed for feed in feeds(model) if feed.from_norm]
 
 
-def head_dim(config: object) -> int:
+def head_dim(config: PreTrainedConfig) -> int:
     """Channels of a head, by a transformers configuration."""
     heads = config.num_attention_heads
     return getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from lib.layers.packed import PackedLinear
 from lib.models.checkpoint import Checkpoint
+from lib.models.hooks import Arrival
 from lib.models.sequential import restored_on_failure, visit_layers
 from lib.models.walk import linear_layers, replace_layer
 from lib.progress import progress
@@ -90,7 +91,7 @@ def quantize_model(
             for name in progress(layers, "quantizing"):
                 quantizer.quantize(name, None)
         else:
-            visit_layers(model, layers, windows, quantizer.arrive, label="quantizing")
+            visit_layers(model, layers, windows, quantizer.visit, label="quantizing")
         for name, packed in quantizer.done.items():
             replace_layer(model, name, packed)
     return Report(quantizer.reports)
@@ -113,9 +114,9 @@ class _Quantizer:
         self.reports: dict[str, LayerReport] = {}
         self._seen: tuple[Tensor, Hessian] | None = None
 
-    def arrive(self, name: str, x: Float[Tensor, "... cols"]) -> None:
-        """Quantize the layer that these inputs arrive at."""
-        self.quantize(name, self._moment(name, x))
+    def visit(self, arrival: Arrival) -> None:
+        """Quantize the layer that inputs arrive at."""
+        self.quantize(arrival.name, self._moment(arrival.name, arrival.x))
 
     def _moment(self, name: str, x: Float[Tensor, "... cols"]) -> Hessian:
         """H of these inputs; layers that read the same tensor share it."""

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lib.models.hooks import stream_inputs
+from lib.models.hooks import Arrival, stream_inputs
 from lib.models.llama import Feed, feeds, head_dim, norm_feeds
 from lib.models.sequential import visit_layers
 from lib.quant.method import Method
@@ -157,11 +157,11 @@ def scale_model(
     head = head_dim(model.config)
     scaled = torch.empty(0)  # what the feed's other readers get in place of x
 
-    def visit(name: str, x: Tensor) -> Tensor:
+    def visit(arrival: Arrival) -> Tensor:
         nonlocal scaled
-        if name in first:
-            s, alphas[name] = _fold(x, first[name], head, settings)
-            scaled = x / s
+        if feed := first.get(arrival.name):
+            s, alphas[arrival.name] = _fold(arrival.x, feed, head, settings)
+            scaled = arrival.x / s
         return scaled
 
     visit_layers(model, readers, windows, visit, label="scaling")

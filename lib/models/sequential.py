@@ -3,9 +3,9 @@
     x_1 → visit(1) → layer 1, as visit left it → x_2 → visit(2) → …
 
 All calibration windows go through the model together. Just before a layer runs, `visit`
-gets its name and its inputs, made by layers that were visited already; what it does to
+gets the layer and its inputs, made by layers that were visited already; what it does to
 the layer is what the layer then runs with. So one forward pass calibrates a whole model
-for quantizing, pruning, scaling or rotating it.
+for quantizing, pruning or scaling its linear layers, or for training block by block.
 
 Guarantee: where anything fails, a refusal or a Ctrl-C, the model is what it was before,
 the very same tensors; the original ones are kept until the end, at the cost of their
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from lib.models.hooks import Look, before
+from lib.models.hooks import Arrival, Look, before
 from lib.models.walk import HOOKS
 from lib.progress import progress
 
@@ -41,12 +41,12 @@ def visit_layers(
     bar = iter(progress(layers, label))
     visited: set[str] = set()
 
-    def arrive(name: str, x: Tensor) -> Tensor | None:
-        if name in visited:
-            raise ValueError(f"{name} runs twice in one pass: it cannot be visited")
-        visited.add(name)
+    def arrive(arrival: Arrival) -> Tensor | None:
+        if arrival.name in visited:
+            raise ValueError(f"{arrival.name} runs twice in one pass: visit it once")
+        visited.add(arrival.name)
         next(bar)
-        return visit(name, x)
+        return visit(arrival)
 
     body = getattr(model, "base_model", model)
     with restored_on_failure(model):

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lib.models.hooks import capture_inputs, stream_inputs
 from lib.models.walk import (
     linear_layers,
     map_weights,
@@ -103,53 +102,22 @@ def test_replacing_a_layer_and_putting_it_back(tiny_llama):
         replace_layer(tiny_llama, "", old)
 
 
-def test_captured_inputs_reproduce_the_layers_outputs(tiny_llama):
-    name = "model.layers.1.self_attn.o_proj"
-    layer, outputs = linear_layers(tiny_llama)[name], []
-    handle = layer.register_forward_hook(lambda *args: outputs.append(args[-1]))
-    inputs = capture_inputs(tiny_llama, [name], WINDOWS, batch=2)[name]
-    handle.remove()
-    assert inputs.shape == (30, 16)
-    expected = torch.cat([out.flatten(0, 1) for out in outputs])
-    torch.testing.assert_close(layer(inputs), expected)
-
-
-def test_streaming_sums_what_capturing_stores(tiny_llama):
-    names = ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj"]
-    gram = {name: 0.0 for name in names}
-
-    def receiver(name):
-        def add(x):
-            gram[name] = gram[name] + x.T @ x
-
-        return add
-
-    stream_inputs(tiny_llama, WINDOWS, {n: receiver(n) for n in names}, batch=1)
-    stored = capture_inputs(tiny_llama, names, WINDOWS, batch=3)
-    for name in names:
-        torch.testing.assert_close(gram[name], stored[name].T @ stored[name])
-    hooks = [m for m in tiny_llama.modules() if m._forward_pre_hooks]
-    assert not hooks, "a hook was left behind"
-
-
-def test_a_receiver_that_fails_leaves_no_hook(tiny_llama):
-    with pytest.raises(ZeroDivisionError):
-        stream_inputs(
-            tiny_llama, WINDOWS, {"model.layers.0.mlp.up_proj": lambda x: 1 // 0}
-        )
-    assert not [m for m in tiny_llama.modules() if m._forward_pre_hooks]
-
-
-def test_captured_inputs_can_be_trained_on(tiny_llama):
-    name = "model.layers.0.mlp.up_proj"
-    x = capture_inputs(tiny_llama, [name], WINDOWS)[name]
-    weight = torch.zeros(16, requires_grad=True)
-    (x @ weight).sum().backward()  # inference tensors would refuse
-    torch.testing.assert_close(weight.grad, x.sum(0))
-
-
-def test_bad_questions(tiny_llama):
-    with pytest.raises(ValueError, match=r"windows of shape \(0, 10\)"):
-        capture_inputs(tiny_llama, ["model.layers.0.mlp.up_proj"], WINDOWS[:0])
-    with pytest.raises(ValueError, match="no layer named 'lm_head'"):
-        capture_inputs(tiny_llama, ["lm_head"], WINDOWS)
+def test_what_runs_around_a_layer_moves_to_its_successor(tiny_llama):
+    """An online rotation before a layer must survive quantizing it."""
+    name = "model.layers.0.mlp.down_proj"
+    old = tiny_llama.get_submodule(name)
+    sign = torch.ones(24).index_fill(0, torch.arange(0, 24, 2), -1.0)
+    before = old.register_forward_pre_hook(lambda _, args: (args[0] * sign,))
+    after = old.register_forward_hook(lambda *args: args[-1] + 1)
+    logits = tiny_llama(WINDOWS).logits
+    copy = nn.Linear(24, 16, bias=False)
+    copy.weight = old.weight
+    seen = []
+    copy.register_forward_hook(lambda *args: seen.append(args[-1]))
+    replace_layer(tiny_llama, name, copy)
+    assert torch.equal(tiny_llama(WINDOWS).logits, logits) and len(seen) == 1
+    assert torch.equal(old(torch.ones(24)), torch.ones(24) @ old.weight.T), "no hooks"
+    before.remove()
+    after.remove()  # a handle finds its hook where it went
+    assert not torch.equal(tiny_llama(WINDOWS).logits, logits)
+    assert len(copy._forward_hooks) == 1 and not copy._forward_pre_hooks
