@@ -45,12 +45,12 @@ class Checkpoint:
         if not (path := self._path(name)).is_file():
             return None
         with safe_open(path, "pt") as file:
-            about = file.metadata()
+            about = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         for what, mine in (("by", self.made_by), ("of", fingerprint(original))):
-            if about[what] != mine:
+            if (theirs := about.get(what, "an earlier version")) != mine:
                 raise ValueError(
-                    f"{path.name} was made {what} {about[what]}, not {what} {mine}: "
+                    f"{path.name} was made {what} {theirs}, not {what} {mine}: "
                     "choose another folder"
                 )
         return tensors, json.loads(about["metadata"])

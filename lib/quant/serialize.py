@@ -42,10 +42,16 @@ def serialize(quantized: Quantized) -> tuple[Tensors, Metadata]:
 
 
 def deserialize(tensors: Tensors, metadata: Metadata) -> Quantized:
-    """What `serialize` took apart; ValueError for a kind that it never wrote."""
+    """What `serialize` took apart.
+
+    ValueError for a kind that it never wrote, and where a part is missing.
+    """
     if (name := metadata.get("kind")) not in KINDS:
         raise ValueError(f"kind={name!r} is not one of {sorted(KINDS)}")
-    return KINDS[name].read(tensors, metadata)
+    try:
+        return KINDS[name].read(tensors, metadata)
+    except KeyError as error:
+        raise ValueError(f"a {name} matrix lacks its {error}") from error
 
 
 def _write_grouped(q: Grouped) -> tuple[Tensors, Metadata]:

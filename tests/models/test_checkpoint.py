@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lib.models.checkpoint import Checkpoint, fingerprint
 
@@ -27,6 +28,12 @@ def test_other_settings_and_other_weights_are_refused(tmp_path):
     for other in (W + 1, W.T.contiguous(), W.double(), W.view(3, 2)):
         with pytest.raises(ValueError, match=r"made of 2x3 torch.float32 \w+, not of"):
             Checkpoint(tmp_path, "GPTQ").find("a", other)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    save_file(TENSORS, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="made by an earlier version, not by GPTQ"):
+        Checkpoint(tmp_path, "GPTQ").find("a", W)
 
 
 def test_a_fingerprint_sees_every_bit_and_no_layout():

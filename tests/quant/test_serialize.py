@@ -54,6 +54,8 @@ def test_strangers_are_named(as_a_user):
         serialize(torch.ones(2, 2))
     with pytest.raises(ValueError, match=r"kind=None is not one of \['four_bit'"):
         deserialize({}, {})
+    with pytest.raises(ValueError, match="a four_bit matrix lacks its 'scales'"):
+        deserialize({"packed": torch.zeros(1)}, {"kind": "four_bit"})
 
 
 def test_a_method_prepares_nothing_unless_it_says_so(layer):

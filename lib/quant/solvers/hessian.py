@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 LEAF = 96  # below this size a triangular solve is quicker than halving
+FLOAT32_EPS = 2.0**-23
 PANELS = 4  # H is symmetric: 4 panels of columns need 10 of their 16 blocks
 
 
@@ -124,10 +125,13 @@ def inverse_factor(
     diagonal += torch.where(dead, 1.0, damping * live_mean)
     lower, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
     if failed or not lower.isfinite().all():
-        least = torch.linalg.eigvalsh(hessian.double()).amin().item()
+        spectrum = torch.linalg.eigvalsh(hessian.double())
+        noise = len(hessian) * FLOAT32_EPS * spectrum.abs().amax()  # H's sums
+        least = spectrum.amin().item()
+        least = "0 to rounding" if abs(least) <= noise else f"{least:.3g}"
         raise ValueError(
             f"H + damping is not positive definite: damping={damping}, mean diagonal "
-            f"{live_mean.item():.3g}, least eigenvalue of H {least:.3g}; raise damping "
+            f"{live_mean.item():.3g}, least eigenvalue of H {least}; raise damping "
             "or calibrate on more tokens than the layer has features"
         )
     return _inverse_of_upper(lower.flip(0, 1))
