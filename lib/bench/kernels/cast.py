@@ -135,8 +135,3 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
             }
             row = Row(name, 0, n, k, int(per_value * n * k))
             yield measured(row, calls(ways["ours"]), exact, 0.0, anchors)
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, object]]:
-    """Nothing to choose: one tile for all."""
-    return []

@@ -69,8 +69,3 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                     n, k, d
                 )
             yield measured(row, calls, exact, 0.0, anchors)  # bit for bit
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
-    """Nothing to choose: one tile for all."""
-    return []

@@ -112,8 +112,3 @@ def compression(weights: list[Tensor], norm: Tensor) -> Iterator[Row]:
     calls = on_each(kept, decompress_two_of_four)
     anchors = {"dense copy": lambda: on_each(weights, torch.clone)}
     yield measured(row, calls, pruned.double(), 0.0, anchors)
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
-    """Nothing to choose: one tile for all."""
-    return []
