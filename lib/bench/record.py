@@ -1,8 +1,8 @@
 """Keep a measurement beside everything that a reader needs to trust or repeat it.
 
-    run = Run.from_checkout("rtn", "python -m lib.bench rtn")
-    record(run, {"bits": [4, 3], "perplexity": [36.0, 80.5]}, protocol=str(p))
-    recall("rtn").results["perplexity"]
+    run = Run.from_checkout("codebooks", "python -m lib.bench codebooks")
+    record(run, {"fp32_perplexity": 29.0}, protocol=str(p))
+    recall("codebooks").results["fp32_perplexity"]
 
 A file in `results` names the commit that made it, and that commit must hold the code
 that ran: `lib` may have no uncommitted change, the table of tiles included.
