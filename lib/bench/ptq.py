@@ -45,7 +45,7 @@ TEXTS = {
     "python_docs": Protocol("python_docs"),
 }
 WINDOW = 512
-MEASURED = 8  # windows of python_docs that are measured, and never calibrated on
+MEASURED_WINDOWS = 8  # of python_docs, and never calibrated on
 
 
 def measure(job: Job, device: str) -> dict[str, Any]:
@@ -141,7 +141,9 @@ def _calibration(
     if source == "plays":
         windows = calibration_windows(tokenizer, count=count, window=WINDOW, seed=seed)
     elif source == "python_docs":
-        every = token_windows(python_docs(), tokenizer, window=WINDOW)[MEASURED:]
+        every = token_windows(python_docs(), tokenizer, window=WINDOW)[
+            MEASURED_WINDOWS:
+        ]
         draw = torch.Generator().manual_seed(seed)
         windows = every[torch.randperm(len(every), generator=draw)[:count]]
     else:

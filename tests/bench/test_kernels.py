@@ -48,21 +48,21 @@ def test_a_wrong_result_is_not_timed():
         assert row.ours is None and "relative error" in row.error
 
 
-def test_a_failing_anchor_is_noted_and_the_others_are_timed():
-    anchors = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
-    anchors["absent"] = lambda: importlib.import_module("no_such_package")
+def test_a_failing_baseline_is_noted_and_the_others_are_timed():
+    baselines = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
+    baselines["absent"] = lambda: importlib.import_module("no_such_package")
     y = torch.ones(1)
-    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
-    assert row.anchors["absent"].endswith("No module named 'no_such_package'")
-    assert row.anchors["works"] == row.best_anchor > 0
-    assert row.anchors["timed"] == 1e9
+    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, baselines)
+    assert row.baselines["absent"].endswith("No module named 'no_such_package'")
+    assert row.baselines["works"] == row.best_baseline > 0
+    assert row.baselines["timed"] == 1e9
 
 
 def test_ratios_are_what_they_say(monkeypatch):
     monkeypatch.setattr(rows, "bandwidth", lambda: 10.0)
-    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, anchors={"a": 60.0, "b": "absent"})
+    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, baselines={"a": 60.0, "b": "absent"})
     table = tabulated([row])[0]
-    assert (table["floor"], table["of_floor"], table["times_best_anchor"]) == (
+    assert (table["floor"], table["of_floor"], table["times_best_baseline"]) == (
         10,
         0.5,
         3,

@@ -5,7 +5,7 @@
     python -m lib.bench int4 --commit 1a2b3c4   # of a copy that git does not know
     python -m lib.bench kernels                 # all of them
 
-Prints ours, the anchors, the floor (bytes over the best bandwidth; of the Hessian its
+Prints ours, the baselines, the floor (bytes over the best bandwidth; of the Hessian its
 products) and the ratios, and records after each row. On a CPU everything is smaller,
 and the entries run their references: it proves nothing.
 
@@ -27,7 +27,7 @@ from lib.bench.timing import bandwidth
 PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing not counted; "
     "floor: bytes over the best bandwidth of a 1 GiB sum, and a copy counted both "
-    "ways; an anchor called …_loop has no graph: events around a loop, launches and "
+    "ways; a baseline called …_loop has no graph: events around a loop, launches and "
     "waits too"
 )
 SIZES = ((4096, 4096), (8192, 8192))
