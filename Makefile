@@ -83,9 +83,9 @@ notebooks: python ## run every lecture again and store it clean
 	@$(bin)/python tools/notebooks.py execute notebooks
 	@$(bin)/python tools/notebooks.py normalize solutions
 
-bench: python ## time the kernels beside other libraries [NAME=int4 ARGS=--tune]
+bench: python ## measure kernels, models and methods [NAME=int4 ARGS="--tokens 1"]
 	@$(environment) --extra bench
-	@$(bin)/python -m lib.bench $(or $(NAME),--all) $(ARGS)
+	@$(bin)/python -m lib.bench $(NAME) $(ARGS)
 
 lint: python ## format and check the code, notebooks included
 	@$(environment) --extra dev

@@ -1,18 +1,19 @@
 """Perplexity against bits a weight: even grids, NormalFloat, FP4 and k-means codebooks.
 
-    python -m lib.bench.codebooks        # about five minutes on two cores
+    python -m lib.bench codebooks        # about five minutes on two cores
 
 Every linear layer of SmolLM2 but the head is rounded to nearest, with no calibration.
 Bits count the overheads: fp16 scale and zero point a group; fp32 constant a block (8 +
 32/256 bits with double quantization); fp16 levels of a codebook. See notebooks/05.
 """
 
+import argparse
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from lib.bench.record import record
+from lib.bench.record import Run, processor_name, record
 from lib.models.evaluate import Protocol, perplexity
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
@@ -111,8 +112,14 @@ def measure(protocol: Protocol) -> dict:
     return {"weights": weights, "fp32_perplexity": baseline, "rows": rows}
 
 
-if __name__ == "__main__":
+def add_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """There are none: one protocol, every method."""
+
+
+@torch.inference_mode()
+def main(run: Run, name: str, options: argparse.Namespace) -> bool:
+    """Measure on the processor, and record."""
     protocol = Protocol()
-    with torch.inference_mode():
-        results = measure(protocol)
-    print(record("codebooks", results, protocol=str(protocol)))
+    results = measure(protocol)
+    print(record(run, results, protocol=str(protocol), device=processor_name()).name)
+    return True

@@ -1,15 +1,17 @@
-"""GPTQ's time beside the plain column loop's, on the same matrices in the same run.
+"""GPTQ's time beside a baseline's, on the same matrices in the same run.
 
-    python -m lib.bench.gptq_speed        → results/gptq_speed.json
+    python -m lib.bench gptq_speed        → results/gptq_speed.json
 
-`column_loop` is the algorithm as it is usually written: W row-major, H inverted by one
-Cholesky factor and factored by another, blocks of 128, a group's grid read from the
-matrix when its first column comes up (so, inside a block, without that block's errors).
+The baseline, `column_loop`, is the algorithm as it is usually written: W row-major, H
+inverted by one Cholesky factor and factored by another, blocks of 128, a group's grid
+read from the matrix when its first column comes up (so, inside a block, without that
+block's errors).
 Times are the least of several runs, alternating, so that both meet the same machine.
 
 Read in order: `column_loop`, `compare`, `main`.
 """
 
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.bench.record import record
+from lib.bench.record import Run, processor_name, record
 from lib.data.text import calibration_windows
 from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
@@ -88,8 +90,12 @@ def compare(
     return row
 
 
-def main() -> None:
-    """Time the layers of one block, then a whole model's pass, and write both."""
+def add_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """There are none: one model, one setting."""
+
+
+def main(run: Run, name: str, options: argparse.Namespace) -> bool:
+    """Time the layers of one block, then a whole model's pass, and record both."""
     model, tokenizer = load_model()
     windows = calibration_windows(tokenizer, count=32, window=512)
     layers = {n: m for n, m in linear_layers(model).items() if f".{BLOCK}." in n}
@@ -102,13 +108,9 @@ def main() -> None:
     began = time.perf_counter()
     quantize_model(model, GPTQ(4, 64), windows)
     rows["whole_model_s"] = time.perf_counter() - began
-    record(
-        "gptq_speed",
-        rows,
-        protocol=f"SmolLM2, 4 bits, groups of 64; least of {RUNS} alternating runs; "
-        "the whole model with 32 calibration windows of 512, once",
+    how = (
+        f"SmolLM2, 4 bits, groups of 64; least of {RUNS} alternating runs; the whole "
+        "model with 32 calibration windows of 512, once"
     )
-
-
-if __name__ == "__main__":
-    main()
+    print(record(run, rows, protocol=how, device=processor_name()).name)
+    return True

@@ -1,6 +1,8 @@
-"""The table of lecture 06: perplexity against bits for every post-training method.
+"""The tables of lecture 06: perplexity against bits for every post-training method.
 
-    python -m lib.bench.ptq --device cuda --workers 12     → results/ptq_perplexity.json
+    python -m lib.bench ptq_perplexity --device cuda --workers 12
+    python -m lib.bench ptq_best --workers 2
+    python -m lib.bench ptq_perplexity --tables methods --methods float32   # one row
 
 Every row quantizes all linear layers of SmolLM2 but the tied head, and is measured on
 two texts: *Hamlet*, held out, and Python's help topics. Bits a weight count everything
@@ -10,7 +12,7 @@ from Python's help topics behind the part that is measured, or sampled from the 
 The models' passes run on `device`; the column loops, a hundred thousand tiny steps, run
 on the processor, one worker a core, where they are faster than a GPU's launches.
 
-Read in order: `Job`, `jobs`, `measure`, `main`.
+Read in order: `jobs` in ptq_jobs.py, `measure`, `main`.
 """
 
 import argparse
@@ -18,9 +20,8 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,19 +29,15 @@ import torch.multiprocessing as multiprocessing
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from lib.bench.record import RESULTS, record
+from lib.bench.ptq_jobs import TABLES, Job, jobs
+from lib.bench.record import Run, device_name, processor_name, record
 from lib.data.text import calibration_windows, python_docs, token_windows
 from lib.models.evaluate import Protocol, perplexity
 from lib.models.load import load_model
 from lib.models.packed_file import dense
 from lib.models.quantize import Report, quantize_model
-from lib.models.rescale import AWQ
 from lib.progress import progress
-from lib.quant.codebooks.normal_float import NormalFloat
-from lib.quant.solvers.gptq import GPTQ
 from lib.quant.solvers.hessian import Hessian
-from lib.quant.solvers.spqr import SpQR
-from lib.quant.uniform.grouped import RoundToNearest
 
 TEXTS = {
     "hamlet": Protocol("hamlet"),
@@ -48,96 +45,7 @@ TEXTS = {
     "python_docs": Protocol("python_docs"),
 }
 WINDOW = 512
-MEASURED = 8  # windows of python_docs that are measured, and never calibrated on
-
-
-@dataclass(frozen=True)
-class Job:
-    """One row of the table. `method` None is the unquantized model."""
-
-    table: str  # "methods", "groups", "calibration", "count", "settings", "travel"
-    method: Any
-    calibration: str = "plays"
-    count: int = 32
-    sequential: bool = True
-    seed: int = 0  # of the draw of the calibration windows
-
-
-def jobs() -> list[Job]:
-    """Every row, the slow ones first."""
-    rows = [Job("methods", None), Job("methods", NormalFloat())]
-    rows += [Job("methods", NormalFloat(double=True))]
-    for bits in (8, 4, 3, 2):
-        rows += [
-            Job("methods", method)
-            for method in (
-                RoundToNearest(bits),
-                AWQ(bits),
-                GPTQ(bits),
-                GPTQ(bits, act_order=True),
-                GPTQ(bits, act_order=True, static_groups=True),
-                GPTQ(bits, act_order=True, candidates=16),
-            )
-        ]
-        rows += [
-            Job("groups", GPTQ(bits, group, act_order=act_order))
-            for group in (16, 32, 192)
-            for act_order in (False, True)
-        ]
-        rows += [Job("groups", RoundToNearest(bits, group)) for group in (16, 32, 192)]
-    for bits in (4, 3, 2):
-        rows += [Job("methods", SpQR(bits, threshold=t)) for t in (0.1, 0.2, 0.5)]
-        rows += [
-            Job("methods", SpQR(bits, threshold=t, act_order=True))
-            for t in (0.05, 0.1, 0.2, 0.5, 1.0, math.inf)
-        ]
-        rows += [
-            Job("calibration", GPTQ(bits, act_order=True), calibration)
-            for calibration in ("plays", "python_docs", "own_samples")
-        ]
-    for count in (1, 4, 16, 64, 128):
-        rows += [Job("count", GPTQ(3, act_order=True), count=count)]
-    rows += [Job("settings", GPTQ(3, damping=d)) for d in (1e-4, 1e-3, 0.1, 1.0)]
-    rows += [
-        Job("settings", GPTQ(3, act_order=True, damping=d)) for d in (1e-3, 0.1, 1.0)
-    ]
-    rows += [
-        Job("settings", GPTQ(3, act_order=a), sequential=False) for a in (False, True)
-    ]
-    rows += [
-        Job("settings", method, count=128)
-        for method in (
-            GPTQ(3, act_order=True, candidates=16),
-            GPTQ(3, act_order=True, static_groups=True, candidates=16),
-            GPTQ(3, act_order=True, damping=0.1, candidates=16),
-        )
-    ]
-    rows += [
-        Job("settings", method)
-        for method in (
-            GPTQ(3, candidates=16),
-            GPTQ(3, act_order=True, static_groups=True, candidates=16),
-            GPTQ(4, symmetric=True),
-            GPTQ(3, symmetric=True),
-        )
-    ]
-    rows += [
-        Job("travel", method, sequential=sequential)
-        for method, sequential in (
-            (RoundToNearest(3), True),
-            (GPTQ(3), False),
-            (GPTQ(3), True),
-            (GPTQ(3, act_order=True), True),
-        )
-    ]
-    best = {"act_order": True, "static_groups": True, "candidates": 16}
-    rows += [Job("best", GPTQ(bits, 64, **best)) for bits in (3, 4, 2)]
-    rows += [Job("best", GPTQ(3, group, **best)) for group in (32, 16)]
-    rows += [Job("best", RoundToNearest(3, candidates=16))]
-    rows += [Job("best", AWQ(3, candidates=1))]
-    rows += [Job("best", GPTQ(3), seed=seed) for seed in (0, 1, 2)]
-    rows += [Job("best", GPTQ(3, 64, **best), seed=seed) for seed in (1, 2)]
-    return sorted(rows, key=lambda job: (-job.count, not isinstance(job.method, SpQR)))
+MEASURED_WINDOWS = 8  # of python_docs, and never calibrated on
 
 
 def measure(job: Job, device: str) -> dict[str, Any]:
@@ -145,7 +53,7 @@ def measure(job: Job, device: str) -> dict[str, Any]:
     model, tokenizer = _model(device)
     row = {
         "table": job.table,
-        "method": "float32",
+        "method": _method_name(job),
         "calibration": job.calibration,
         "windows": job.count,
         "sequential": job.sequential,
@@ -162,7 +70,6 @@ def measure(job: Job, device: str) -> dict[str, Any]:
             quantized, _OnProcessor(job.method), windows, sequential=job.sequential
         )
         row |= {
-            "method": type(job.method).__name__,
             "settings": _plain(asdict(job.method)),
             "bits_per_weight": report.bits_per_weight,
             "seconds": time.perf_counter() - began,
@@ -176,6 +83,11 @@ def measure(job: Job, device: str) -> dict[str, Any]:
     if job.table == "travel":
         row["travel"] = _travel(model, quantized, windows[:2])
     return row
+
+
+def _method_name(job: Job) -> str:
+    """The name of the class, or float32."""
+    return "float32" if job.method is None else type(job.method).__name__
 
 
 @torch.inference_mode()
@@ -229,7 +141,9 @@ def _calibration(
     if source == "plays":
         windows = calibration_windows(tokenizer, count=count, window=WINDOW, seed=seed)
     elif source == "python_docs":
-        every = token_windows(python_docs(), tokenizer, window=WINDOW)[MEASURED:]
+        every = token_windows(python_docs(), tokenizer, window=WINDOW)[
+            MEASURED_WINDOWS:
+        ]
         draw = torch.Generator().manual_seed(seed)
         windows = every[torch.randperm(len(every), generator=draw)[:count]]
     else:
@@ -275,24 +189,27 @@ def _rows(todo: list[Job], device: str, workers: int) -> Iterator[dict[str, Any]
         yield from pool.imap_unordered(_work, pairs)
 
 
-def main() -> None:
-    """Measure all rows and write them; `--only` selects tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
+def add_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """Where the models run, and which rows of this benchmark's tables."""
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--only", nargs="*")
-    parser.add_argument("--name", default="ptq_perplexity")
-    parser.add_argument("--folder", type=Path, default=RESULTS)
-    args = parser.parse_args()
-    todo = [job for job in jobs() if not args.only or job.table in args.only]
+    known = TABLES[name]
+    parser.add_argument("--tables", nargs="+", choices=known, default=known)
+    methods = sorted({_method_name(job) for job in jobs(*known)})
+    parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
+
+
+def main(run: Run, name: str, options: argparse.Namespace) -> bool:
+    """Measure the rows and record each; whether no method refused."""
+    todo = [
+        job for job in jobs(*options.tables) if _method_name(job) in options.methods
+    ]
     protocol = "; ".join(map(str, TEXTS.values()))
+    device = device_name() if options.device == "cuda" else processor_name()
     rows = []
     for row in progress(
-        _rows(todo, args.device, args.workers), "rows", total=len(todo)
+        _rows(todo, options.device, options.workers), "rows", total=len(todo)
     ):
         rows.append(row)
-        record(args.name, {"rows": rows}, protocol=protocol, folder=args.folder)
-
-
-if __name__ == "__main__":
-    main()
+        record(run, {"rows": rows}, protocol=protocol, device=device)
+    return not any("failed" in row for row in rows)

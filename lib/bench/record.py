@@ -1,9 +1,13 @@
 """Keep a measurement beside everything that a reader needs to trust or repeat it.
 
-    record("hamlet_rtn", {"bits": [4, 3], "perplexity": [36.0, 80.5]}, protocol=str(p))
-    recall("hamlet_rtn").results["perplexity"]
+    run = Run.from_checkout("codebooks", "python -m lib.bench codebooks")
+    record(run, {"fp32_perplexity": 29.0}, protocol=str(p))
+    recall("codebooks").results["fp32_perplexity"]
 
-Read in order: `Measurement`, `record`, `recall`.
+A file in `results` names the commit that made it, and that commit must hold the code
+that ran: `lib` may have no uncommitted change, the table of tiles included.
+
+Read in order: `Measurement`, `Run`, `record`, `recall`.
 """
 
 import json
@@ -20,14 +24,16 @@ from typing import Any
 
 import torch
 
+LIB = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+SEED = 0  # of torch's generators, when a benchmark begins
 VERSIONED = ("torch", "transformers", "numpy")
-WHERE_INSTALLED = ("triton", "bitsandbytes", "torchao")
+VERSIONED_IF_INSTALLED = ("triton", "bitsandbytes", "torchao")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured, how, where, with what, and by which state of the code."""
+    """What was measured, how, where, with what, by which command and which code."""
 
     name: str
     results: dict[str, Any]  # whatever JSON holds; say units in the keys
@@ -36,6 +42,8 @@ class Measurement:
     versions: dict[str, str]
     commit: str  # a trailing + says that `lib` had uncommitted changes
     date: str  # UTC
+    command: str = ""  # a line for a shell; its comment says what is not known of it
+    seed: int | None = None  # of torch's generators; a row may name others
 
     def provenance(self) -> str:
         """One line for a caption: the device, torch's version, the commit, the day."""
@@ -45,33 +53,82 @@ class Measurement:
         )
 
 
-def record(
-    name: str,
-    results: dict[str, Any],
-    *,
-    protocol: str,
-    commit: str | None = None,
-    folder: Path = RESULTS,
-) -> Path:
-    """Write `folder`/`name`.json in one step and return its path.
+@dataclass(frozen=True)
+class Run:
+    """One run of one command: what every file that it writes says of it."""
 
-    `commit` is for copies of the code that git does not know; else git says it. Raises
-    ValueError for a name that is no plain word, and for NaN or infinity.
+    name: str  # of the file, without .json
+    command: str
+    commit: str
+    folder: Path = RESULTS
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is no plain word."""
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.name):
+            raise ValueError(
+                f"name={self.name!r} must be lower-case letters, digits and _"
+            )
+
+    @classmethod
+    def from_checkout(
+        cls,
+        name: str,
+        command: str,
+        *,
+        commit: str | None = None,
+        folder: Path = RESULTS,
+    ) -> "Run":
+        """A run by the code as it is now: ask before measuring, not after.
+
+        `commit` is for copies of the code that git does not know, and recorded as
+        "1a2b3c4 (given)". A run into `RESULTS` needs a commit that holds its code.
+
+        Raises ValueError there for uncommitted changes to a tracked file of `lib`, for
+        a `commit` where git knows better, and for none where git knows nothing; and
+        everywhere for a name that is no plain word.
+        """
+        known = commit_here()
+        if folder.resolve() == RESULTS.resolve():
+            _refuse_unless_clean(known, commit)
+        return cls(name, command, f"{commit} (given)" if commit else known, folder)
+
+
+def _refuse_unless_clean(known: str, given: str | None) -> None:
+    """Raise ValueError unless one commit holds the code that runs."""
+    if known == "unknown":
+        if not given:
+            raise ValueError("git does not know this copy: say --commit, or --out")
+    elif given:
+        raise ValueError(f"--commit {given}: git knows this copy, and says {known}")
+    elif known.endswith("+"):
+        raise ValueError(
+            f"lib has uncommitted changes ({', '.join(changed_files())}): commit them, "
+            "or write into another folder with --out"
+        )
+
+
+def record(
+    run: Run, results: dict[str, Any], *, protocol: str, device: str | None = None
+) -> Path:
+    """Write the run's file in one step and return its path.
+
+    `device` is for a measurement on the processor of a machine that has a GPU; else
+    `device_name` says it. Raises ValueError for NaN or infinity.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
-        raise ValueError(f"name={name!r} must be lower-case letters, digits and _")
     measurement = Measurement(
-        name=name,
+        name=run.name,
         results=results,
         protocol=protocol,
-        device=device_name(),
+        device=device or device_name(),
         versions=_versions(),
-        commit=commit or commit_here(),
+        commit=run.commit,
         date=datetime.now(UTC).date().isoformat(),
+        command=run.command,
+        seed=SEED,
     )
     text = json.dumps(asdict(measurement), indent=1, allow_nan=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
+    run.folder.mkdir(parents=True, exist_ok=True)
+    path = run.folder / f"{run.name}.json"
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(text + "\n")
     draft.replace(path)
@@ -79,7 +136,10 @@ def record(
 
 
 def recall(name: str, *, folder: Path = RESULTS) -> Measurement:
-    """Read back what `record` wrote; ValueError lists what there is, if not `name`."""
+    """Read back what `record` wrote.
+
+    Raises ValueError, which lists what there is, if there is no `name`.
+    """
     path = folder / f"{name}.json"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.json"))) or "none"
@@ -91,43 +151,53 @@ def device_name() -> str:
     """The GPU's name where torch sees one, else the processor's and torch's threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    return processor_name()
+
+
+def processor_name() -> str:
+    """The processor's model as Linux or Python tells it, and torch's threads."""
+    cpuinfo, model = Path("/proc/cpuinfo"), None
+    if cpuinfo.is_file():
+        model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)
+    name = model[1].strip() if model else platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def _versions() -> dict[str, str]:
     """Of what every measurement rests on, and of what some rest on, if it is there."""
     versions = {package: version(package) for package in VERSIONED}
-    for package in WHERE_INSTALLED:
+    for package in VERSIONED_IF_INSTALLED:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return versions
 
 
-def _processor() -> str:
-    """The processor's model as Linux tells it, else what Python knows of it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.M)
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()
-
-
 def commit_here() -> str:
-    """The checkout's short commit, or `unknown` outside a checkout."""
+    """The checkout's short commit, or `unknown` where git does not track this file.
+
+    A trailing + says that `lib` has uncommitted changes.
+    """
     try:
-        head = _git("rev-parse", "--short", "HEAD")
-        return head + ("+" if _git("status", "--porcelain", "--", "*.py") else "")
+        _git(
+            "ls-files", "--error-unmatch", "--", Path(__file__).name, at=RESULTS.parent
+        )
+        return _git("rev-parse", "--short", "HEAD") + ("+" if changed_files() else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def _git(*arguments: str) -> str:
-    """What git prints, asked from the folder of `lib`."""
+def changed_files() -> list[str]:
+    """Tracked files of `lib` with uncommitted changes, but for results.
+
+    A run's own file changes with its first row, and no measurement reads another's.
+    """
+    status = _git("status", "--porcelain", "--untracked-files=no", "--", ".")
+    paths = [line.strip().split(maxsplit=1)[1] for line in status.splitlines()]
+    return [path for path in paths if "lib/bench/results/" not in path]
+
+
+def _git(*arguments: str, at: Path = LIB) -> str:
+    """What git prints, asked from a folder of the checkout."""
     return subprocess.run(
-        ["git", *arguments],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
+        ["git", *arguments], cwd=at, capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -19,7 +19,7 @@ from functools import cache
 import torch
 
 REPLAYS = 25
-AT_LEAST = 1000  # microseconds that a graph should take, some 5 of which are its start
+GRAPH_MICROSECONDS = 1000  # at least, for some 5 of them are a graph's start
 CPU_RUNS = 3
 
 
@@ -42,7 +42,7 @@ def microseconds(calls: Sequence[Callable[[], object]]) -> float:
             call()
     torch.cuda.synchronize()
     once = _of_graph(calls, replays=3)
-    rounds = min(32, max(1, round(AT_LEAST / (once * len(calls)))))
+    rounds = min(32, max(1, round(GRAPH_MICROSECONDS / (once * len(calls)))))
     return _of_graph(list(calls) * rounds, REPLAYS)
 
 

@@ -16,7 +16,7 @@ from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK
 
 Rows = Sequence[Mapping[str, Any]]  # of lib/bench/results/int4.json
 COLOURS = (BLUE, ORANGE, GREEN, PINK)
-ANCHORS = {
+BASELINES = {
     "cublas": ("cuBLAS, fp16", INK),
     "tinygemm": ("tinygemm, int4", ORANGE),
     "marlin": ("Marlin, int4", GREEN),
@@ -72,7 +72,7 @@ def bytes_of_tiles(
 
 
 def times_against_tokens(rows: Rows, size: int, bandwidth: float) -> Figure:
-    """Microseconds of a square product against the tokens: ours, anchors, the floor.
+    """Microseconds of a square product against the tokens: ours, baselines, the floor.
 
     `bandwidth` in bytes a microsecond.
     """
@@ -80,8 +80,8 @@ def times_against_tokens(rows: Rows, size: int, bandwidth: float) -> Figure:
     rows = [row for row in rows if row["n"] == row["k"] == size and row["ours"]]
     tokens = [row["m"] for row in rows]
     ax.loglog(tokens, [r["ours"] for r in rows], "o-", color=BLUE, label="ours, int4")
-    for anchor, (label, colour) in ANCHORS.items():
-        times = [row["anchors"].get(anchor) for row in rows]
+    for baseline, (label, colour) in BASELINES.items():
+        times = [row["baselines"].get(baseline) for row in rows]
         known = [
             (m, t) for m, t in zip(tokens, times, strict=True) if isinstance(t, float)
         ]
@@ -106,11 +106,11 @@ def roofline_of_rows(rows: Rows, bandwidth: float, peak: float) -> Figure:
     reach = np.minimum(intensity * bandwidth * 1e6, peak) / 1e12
     ax.loglog(intensity, reach, color=GREY, lw=2, label="what the machine can do")
     sizes = sorted({row["n"] for row in rows})
-    for who, (label, colour) in {"ours": ("ours, int4", BLUE), **ANCHORS}.items():
+    for who, (label, colour) in {"ours": ("ours, int4", BLUE), **BASELINES}.items():
         for size, marker in zip(sizes, "so^", strict=False):
             points = []
             for row in rows:
-                time = row["ours"] if who == "ours" else row["anchors"].get(who)
+                time = row["ours"] if who == "ours" else row["baselines"].get(who)
                 if row["n"] != size or not isinstance(time, float):
                     continue
                 operations = 2 * row["m"] * row["n"] * row["k"]

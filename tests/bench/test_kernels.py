@@ -3,13 +3,11 @@
 import importlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-from lib.bench import __main__ as command
-from lib.bench import tokens
+from lib.bench import recall
 from lib.bench.kernels import (
     cast,
     gptq,
@@ -22,7 +20,10 @@ from lib.bench.kernels import (
     wanda,
 )
 from lib.bench.kernels.rows import Row, measured, tabulated, tuning_cases
+from lib.bench.record import commit_here
+from lib.bench.registry import main
 from lib.bench.timing import microseconds
+from lib.bench.tokens import table
 from lib.kernels.core.tiles import Tile
 
 OPERATIONS = (
@@ -47,21 +48,21 @@ def test_a_wrong_result_is_not_timed():
         assert row.ours is None and "relative error" in row.error
 
 
-def test_a_failing_anchor_is_noted_and_the_others_are_timed():
-    anchors = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
-    anchors["absent"] = lambda: importlib.import_module("no_such_package")
+def test_a_failing_baseline_is_noted_and_the_others_are_timed():
+    baselines = {"works": lambda: [lambda: None], "timed": lambda: 1e9}
+    baselines["absent"] = lambda: importlib.import_module("no_such_package")
     y = torch.ones(1)
-    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, anchors)
-    assert row.anchors["absent"].endswith("No module named 'no_such_package'")
-    assert row.anchors["works"] == row.best_anchor > 0
-    assert row.anchors["timed"] == 1e9
+    row = measured(Row("", 1, 1, 1, 1), [lambda: y], y.double(), 1e-3, baselines)
+    assert row.baselines["absent"].endswith("No module named 'no_such_package'")
+    assert row.baselines["works"] == row.best_baseline > 0
+    assert row.baselines["timed"] == 1e9
 
 
 def test_ratios_are_what_they_say(monkeypatch):
     monkeypatch.setattr(rows, "bandwidth", lambda: 10.0)
-    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, anchors={"a": 60.0, "b": "absent"})
+    row = Row("", 1, 1, 1, nbytes=100, ours=20.0, baselines={"a": 60.0, "b": "absent"})
     table = tabulated([row])[0]
-    assert (table["floor"], table["of_floor"], table["times_best_anchor"]) == (
+    assert (table["floor"], table["of_floor"], table["times_best_baseline"]) == (
         10,
         0.5,
         3,
@@ -85,7 +86,7 @@ def test_candidates_fit_the_columns():
             assert all(isinstance(tile, Tile) and tile.splits <= 8 for tile in tiles)
 
 
-def test_the_command_names_its_operations():
+def test_the_command_names_its_benchmarks():
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "lib.bench", *arguments],
@@ -93,31 +94,26 @@ def test_the_command_names_its_operations():
             text=True,
         )
 
-    assert "nf4_dequantize" in run().stdout.split()
+    assert {"nf4_dequantize", "ptq_best"} <= set(run().stdout.split())
     unknown = run("int5")
-    assert unknown.returncode == 2 and "no operation 'int5'" in unknown.stderr
+    assert unknown.returncode == 2 and "no benchmark 'int5'" in unknown.stderr
 
 
 @pytest.mark.parametrize("given", [[], ["--commit", "1a2b3c4"]])
-def test_both_commands_hand_the_commit_on(given, monkeypatch):
-    kept = {}
-
-    def keep(name, results, *, protocol, commit):
-        kept[name] = results, commit
-        return Path(name)
-
-    for module, arguments in (
-        (command, ["hessian", "--sizes", "64x64", "--tokens", "8"]),
-        (tokens, ["--shapes", "tiny", "--formats", "fp16", "int4"]),
-    ):
-        monkeypatch.setattr(module, "record", keep)
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments, *given])
-        monkeypatch.setattr(tokens, "apart", lambda *case: tokens.Row(*case[:2]))
-        assert not module.main()
+def test_both_tables_record_the_command_and_the_commit(given, monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "measure_in_process", lambda *case: table.Row(*case[:2]))
     suffix = "" if torch.cuda.is_available() else "_cpu"
-    assert kept.keys() == {f"hessian{suffix}", f"decode{suffix}"}
-    for results, commit in kept.values():
-        assert len(results["rows"]) == 2 and commit == (given[1] if given else None)
+    for words in (
+        ["hessian", "--sizes", "64x64", "--tokens", "8"],
+        ["tokens", "--shapes", "tiny", "--formats", "fp16", "int4"],
+    ):
+        assert main([*words, *given, "--out", str(tmp_path)]) == 0
+        kept = recall(words[0] + suffix, folder=tmp_path)
+        assert kept.command == " ".join(["python -m lib.bench", *words, *given])
+        assert kept.commit == ("1a2b3c4 (given)" if given else commit_here())
+        assert len(kept.results["rows"]) == 2
+    for row in kept.results["rows"]:
+        assert row["command"] == kept.command and row["commit"] == kept.commit
 
 
 def test_the_best_right_tile_is_kept(monkeypatch):

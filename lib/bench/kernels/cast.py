@@ -1,8 +1,9 @@
 """Casts of bf16 to small formats and back, beside eager PyTorch, its FP8, and torchao.
 
-The eager anchors are `round_to` as it is, and for blocks the same equations in float32,
-for `round_to_blocks` checks its input on the CPU and no graph can hold that. torch's
-own FP8 moves 6 bytes a value, ours 4: it writes and reads the codes, and does no more.
+The eager baselines are `round_to` as it is, and for blocks the same equations in
+float32, for `round_to_blocks` checks its input on the CPU and no graph can hold that.
+torch's own FP8 moves 6 bytes a value, ours 4: it writes and reads the codes, and does
+no more.
 """
 
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ Ways = dict[str, Callable[[Tensor], Tensor]]
 
 
 def cases() -> Iterator[tuple[str, float, Ways]]:
-    """A name, bytes a value in bf16, and ways: ours, the exact one, the anchors."""
+    """A name, bytes a value in bf16, and ways: ours, the exact one, the baselines."""
     for fmt in (FP8_E4M3, FP4_E2M1):
         ways: Ways = {
             "ours": lambda x, f=fmt: fake_cast(x, f, overflow="saturate"),
@@ -97,7 +98,7 @@ def cases() -> Iterator[tuple[str, float, Ways]]:
             "eager": lambda x: round_to(x, FP8_E4M3, **random),
         },
     )
-    for fmt, anchors in (
+    for fmt, baselines in (
         (FP8_E4M3, {"torch": lambda x: x.to(torch.float8_e4m3fn).view(torch.uint8)}),
         (FP4_E2M1, {"torchao": torchao_fp4}),
     ):
@@ -105,7 +106,7 @@ def cases() -> Iterator[tuple[str, float, Ways]]:
             "ours": lambda x, f=fmt: cast_codes(x, f, overflow="saturate"),
             "exact": lambda x, f=fmt: codes_reference(x, f, "saturate"),
         }
-        yield f"{fmt.name} codes", 2 + fmt.bits / 8, ways | anchors
+        yield f"{fmt.name} codes", 2 + fmt.bits / 8, ways | baselines
     for fmt in (MXFP8_E4M3, MXFP4, NVFP4):
         ways = {
             "ours": lambda x, f=fmt: fake_blocks(x, f),
@@ -128,15 +129,10 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 return [lambda x=x: way(x) for x in some]
 
             exact = ways["exact"](some[0]).double()
-            anchors = {
+            baselines = {
                 name: lambda w=way: calls(w)
                 for name, way in ways.items()
                 if name not in ("ours", "exact")
             }
             row = Row(name, 0, n, k, int(per_value * n * k))
-            yield measured(row, calls(ways["ours"]), exact, 0.0, anchors)
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, object]]:
-    """Nothing to choose: one tile for all."""
-    return []
+            yield measured(row, calls(ways["ours"]), exact, 0.0, baselines)

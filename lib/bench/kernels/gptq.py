@@ -55,7 +55,7 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
             row.ours = microseconds_of_a_loop(
                 [lambda w=w, h=hessian: gptq_codes(w, h, SETTINGS)]
             )
-        row.anchors["column_loop"] = attempt(
+        row.baselines["column_loop"] = attempt(
             lambda loop=loop: microseconds_of_a_loop([loop])
         )
         yield row

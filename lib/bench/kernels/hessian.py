@@ -70,10 +70,10 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                     row.tile = str(hessian_tile(xs[0]))
                 calls = on_each(xs, partial(add_gram, keep=KEEP, gain=GAIN))
                 wide = [x.float() for x in xs]
-                anchors: dict[str, Any] = {"addmm": partial(on_each, wide, addmm)}
+                baselines: dict[str, Any] = {"addmm": partial(on_each, wide, addmm)}
                 if dtype == torch.float16:
-                    anchors["addmm_fp16"] = partial(on_each, xs, addmm_fp16)
-                yield measured(row, calls, exact_of(xs[0]), TOLERANCE, anchors)
+                    baselines["addmm_fp16"] = partial(on_each, xs, addmm_fp16)
+                yield measured(row, calls, exact_of(xs[0]), TOLERANCE, baselines)
 
 
 def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:

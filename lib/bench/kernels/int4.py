@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lib.bench.kernels.anchors import ANCHORS, GROUP, WITH_ZEROS
+from lib.bench.kernels.baselines import BASELINES, GROUP, WITH_ZEROS
 from lib.bench.kernels.rows import Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache
 from lib.kernels.core.planes import Planes, pack_constants
@@ -47,7 +47,7 @@ def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
 
 
 KINDS = {  # what x is, whether the weights are symmetric, and who does the same
-    "fp16 symmetric": (torch.float16, True, ANCHORS),
+    "fp16 symmetric": (torch.float16, True, BASELINES),
     "bf16 zero points": (torch.bfloat16, False, WITH_ZEROS),
 }
 
@@ -65,8 +65,10 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 row.tile = str(int4_tile(x, weights[0]))
             exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
             calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
-            anchors = {name: partial(anchor, x, n) for name, anchor in known.items()}
-            yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
+            baselines = {
+                name: partial(baseline, x, n) for name, baseline in known.items()
+            }
+            yield measured(row, calls, exact, TOLERANCE[dtype], baselines)
 
 
 def candidates(m: int, k: int) -> list[Tile]:

@@ -2,7 +2,7 @@
 
 Bytes: codes and constants of W, x and y. One feature in a thousand is an outlier, as in
 the paper. bitsandbytes asks the GPU for their number, which no graph can hold: it is
-timed by events around a loop of calls, with what the host adds. The anchor `int_mm`
+timed by events around a loop of calls, with what the host adds. The baseline `int_mm`
 gets its codes for nothing and has no outliers: an int32 product, rescaled eagerly.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernels.anchors import cublas
+from lib.bench.kernels.baselines import cublas
 from lib.bench.kernels.rows import Calls, Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache, microseconds_of_a_loop
 from lib.kernels.core.tiles import Tile, inside, power_above
@@ -84,12 +84,12 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 row.tile = str(int8_tile(x, weights[0]))
             exact = int8_reference(x.double(), weights[0], dtype=torch.float64)
             calls = [lambda w=w, x=x: int8_linear(x, w) for w in weights]
-            anchors: dict[str, Any] = {
+            baselines: dict[str, Any] = {
                 "bitsandbytes_loop": partial(bitsandbytes, x, weights),
                 "int_mm": partial(int_mm, x, weights),
                 "cublas": partial(cublas, x, n),
             }
-            yield measured(row, calls, exact, TOLERANCE, anchors)
+            yield measured(row, calls, exact, TOLERANCE, baselines)
 
 
 def candidates(m: int, k: int) -> list[Tile]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernels.anchors import cublas
+from lib.bench.kernels.baselines import cublas
 from lib.bench.kernels.int4 import TOLERANCE
 from lib.bench.kernels.rows import (
     Calls,
@@ -83,10 +83,10 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                     row.tile = str(nf4_tile(x, weights[0]))
                 exact = nf4_reference(x.double(), weights[0], dtype=torch.float64)
                 calls = [lambda w=w, x=x: nf4_product(x, w) for w in weights]
-                anchors: dict[str, Any] = {"cublas": lambda x=x, n=n: cublas(x, n)}
+                baselines: dict[str, Any] = {"cublas": lambda x=x, n=n: cublas(x, n)}
                 if device == "cuda":
-                    anchors["bitsandbytes"] = lambda x=x, n=n: bitsandbytes(x, n)
-                yield measured(row, calls, exact, TOLERANCE[dtype], anchors)
+                    baselines["bitsandbytes"] = lambda x=x, n=n: bitsandbytes(x, n)
+                yield measured(row, calls, exact, TOLERANCE[dtype], baselines)
 
 
 def candidates(m: int, k: int) -> list[Tile]:

@@ -61,16 +61,11 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
             row = Row(str(dtype).removeprefix("torch."), 0, n, k, nbytes)
             exact = dequantize_4bit(packed[0]).double()
             calls = [lambda q=q: nf4_dequantize(q) for q in packed]
-            anchors: dict[str, Any] = {
+            baselines: dict[str, Any] = {
                 "eager": lambda q=packed[0]: [lambda: dequantize_4bit(q)]
             }
             if device == "cuda":
-                anchors["bitsandbytes"] = lambda n=n, k=k, d=dtype: bitsandbytes(
+                baselines["bitsandbytes"] = lambda n=n, k=k, d=dtype: bitsandbytes(
                     n, k, d
                 )
-            yield measured(row, calls, exact, 0.0, anchors)  # bit for bit
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
-    """Nothing to choose: one tile for all."""
-    return []
+            yield measured(row, calls, exact, 0.0, baselines)  # bit for bit

@@ -1,4 +1,4 @@
-"""A row of a kernel's table: our time, the anchors' times, the floor, the error.
+"""A row of a kernel's table: our time, the baselines' times, the floor, the error.
 
 Read in order: `Row`, `measured`, `attempt`, `line`; and for --tune `Case`,
 `tuning_cases`, `best_tiles`.
@@ -21,7 +21,7 @@ FLOPS = 790e6  # of fp16 a microsecond, what an H100's matrix unit keeps up
 
 @dataclass
 class Row:
-    """One case. Times are microseconds; `anchors` maps a name to a time or a reason."""
+    """One case. Times are microseconds; `baselines` maps names to times or reasons."""
 
     case: str
     m: int
@@ -29,7 +29,7 @@ class Row:
     k: int
     nbytes: int  # that must move
     ours: float | None = None
-    anchors: dict[str, float | str] = field(default_factory=dict)
+    baselines: dict[str, float | str] = field(default_factory=dict)
     relative_error: float | None = None  # ‖y - exact‖ / ‖exact‖, exact in float64
     error: str | None = None
     tile: str = ""
@@ -42,9 +42,9 @@ class Row:
         return max(self.nbytes / speed, self.flops / FLOPS) if speed else None
 
     @property
-    def best_anchor(self) -> float | None:
-        """The fastest anchor's time."""
-        times = [t for t in self.anchors.values() if isinstance(t, float)]
+    def best_baseline(self) -> float | None:
+        """The fastest baseline's time."""
+        times = [t for t in self.baselines.values() if isinstance(t, float)]
         return min(times, default=None)
 
 
@@ -55,11 +55,11 @@ def relative_error(y: Tensor, exact: Tensor) -> float:
 
 
 def measured(
-    row: Row, calls: Calls, exact: Tensor, tolerance: float, anchors: dict[str, Any]
+    row: Row, calls: Calls, exact: Tensor, tolerance: float, baselines: dict[str, Any]
 ) -> Row:
-    """Fill in the row: is it right, how long does it take, and how long do the anchors.
+    """Fill in the row: is it right, how long does it take, how long the baselines.
 
-    `anchors` maps a name to a function that makes its calls, or times them itself;
+    `baselines` maps a name to a function that makes its calls, or times them itself;
     whatever fails is noted.
     """
     try:
@@ -71,13 +71,13 @@ def measured(
         row.ours = microseconds(calls)
     except Exception as problem:
         row.error = attempt_text(problem)
-    for name, make in anchors.items():
-        row.anchors[name] = attempt(make)
+    for name, make in baselines.items():
+        row.baselines[name] = attempt(make)
     return row
 
 
 def attempt(make: Callable[[], Calls | float]) -> float | str:
-    """The anchor's time, or why there is none."""
+    """The baseline's time, or why there is none."""
     try:
         made = make()
         return made if isinstance(made, float) else microseconds(made)
@@ -97,8 +97,8 @@ def tabulated(rows: Iterable[Row]) -> list[dict[str, Any]]:
         | {
             "floor": row.floor,
             "of_floor": row.floor / row.ours if row.floor and row.ours else None,
-            "times_best_anchor": (
-                row.best_anchor / row.ours if row.best_anchor and row.ours else None
+            "times_best_baseline": (
+                row.best_baseline / row.ours if row.best_baseline and row.ours else None
             ),
         }
         for row in rows
@@ -115,20 +115,20 @@ def line(row: Row) -> str:
         text += f"  {row.error}"
     if row.floor:
         text += f"  floor {row.floor:.1f}"
-    for key in ("of_floor", "times_best_anchor"):
+    for key in ("of_floor", "times_best_baseline"):
         if facts[key]:
             text += f"  {key} {facts[key]:.2f}"
-    for anchor, time in row.anchors.items():
-        text += f"  {anchor} {time:.1f}" if isinstance(time, float) else ""
+    for baseline, time in row.baselines.items():
+        text += f"  {baseline} {time:.1f}" if isinstance(time, float) else ""
     return text
 
 
 def missing(rows: Sequence[Row]) -> str:
-    """The anchors that could not be timed, and why, a line each."""
+    """The baselines that could not be timed, and why, a line each."""
     reasons = {
-        f"{anchor}: {why}"
+        f"{baseline}: {why}"
         for row in rows
-        for anchor, why in row.anchors.items()
+        for baseline, why in row.baselines.items()
         if isinstance(why, str)
     }
     return "\n".join(sorted(reasons))

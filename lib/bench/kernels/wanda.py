@@ -1,6 +1,6 @@
 """Pruned and compressed matrices beside torch's `sort`, `topk` and semi-structured.
 
-Anchors make the mask as Wanda's authors do: all scores of a row sorted and the worst
+Baselines make the mask as Wanda's authors do: all scores of a row sorted and the worst
 scattered into a mask, or `topk` of the worst in each run (here all runs in one call).
 torch's compression finds no mask: it takes a matrix that is 2:4 already.
 """
@@ -42,7 +42,7 @@ def by_topk(w: Tensor, norm: Tensor, n: int, m: int) -> Tensor:
 
 
 def semi_structured(weights: list[Tensor]) -> Calls:
-    """torch's own compression; it has no CPU."""
+    """torch's own compression; raises NotImplementedError on a CPU."""
     if not weights[0].is_cuda:
         raise NotImplementedError("torch compresses on a GPU only")
     pruned = [prune_n_of_m(w) for w in weights]
@@ -74,8 +74,8 @@ def by_row(weights: list[Tensor], norm: Tensor) -> Row:
     row = Row("row 50 %", 0, *w.shape, 2 * w.nbytes + norm.nbytes)
     exact = w.masked_fill(~kept_per_row(wanda_score(w, norm), 0.5), 0).double()
     calls = on_each(weights, lambda w: prune_per_row(w, norm, sparsity=0.5))
-    anchors = {"sort": lambda: on_each(weights, lambda w: by_sort(w, norm, 0.5))}
-    return measured(row, calls, exact, 0.0, anchors)
+    baselines = {"sort": lambda: on_each(weights, lambda w: by_sort(w, norm, 0.5))}
+    return measured(row, calls, exact, 0.0, baselines)
 
 
 def by_run(weights: list[Tensor], norm: Tensor, n: int, m: int) -> Row:
@@ -84,8 +84,8 @@ def by_run(weights: list[Tensor], norm: Tensor, n: int, m: int) -> Row:
     row = Row(f"{n}:{m}", 0, *w.shape, 2 * w.nbytes + norm.nbytes)
     exact = w.masked_fill(~kept_n_of_m(wanda_score(w, norm), n, m), 0).double()
     calls = on_each(weights, lambda w: prune_n_of_m(w, norm, n=n, m=m))
-    anchors = {"topk": lambda: on_each(weights, lambda w: by_topk(w, norm, n, m))}
-    return measured(row, calls, exact, 0.0, anchors)
+    baselines = {"topk": lambda: on_each(weights, lambda w: by_topk(w, norm, n, m))}
+    return measured(row, calls, exact, 0.0, baselines)
 
 
 def mask_only(weights: list[Tensor], norm: Tensor) -> Row:
@@ -105,15 +105,10 @@ def compression(weights: list[Tensor], norm: Tensor) -> Iterator[Row]:
     row = Row("2:4 compress", 0, rows, cols, nbytes + norm.nbytes)
     exact = compress_reference(weights[0], norm)[0].double()
     calls = on_each(weights, lambda w: compress_two_of_four(w, norm).values)
-    anchors = {"semi_structured": lambda: semi_structured(weights)}
-    yield measured(row, calls, exact, 0.0, anchors)
+    baselines = {"semi_structured": lambda: semi_structured(weights)}
+    yield measured(row, calls, exact, 0.0, baselines)
     row = Row("2:4 decompress", 0, rows, cols, nbytes)
     pruned = prune_n_of_m(weights[0], norm)
     calls = on_each(kept, decompress_two_of_four)
-    anchors = {"dense copy": lambda: on_each(weights, torch.clone)}
-    yield measured(row, calls, pruned.double(), 0.0, anchors)
-
-
-def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]]:
-    """Nothing to choose: one tile for all."""
-    return []
+    baselines = {"dense copy": lambda: on_each(weights, torch.clone)}
+    yield measured(row, calls, pruned.double(), 0.0, baselines)

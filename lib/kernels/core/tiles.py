@@ -2,7 +2,7 @@
 
 Nothing is tuned while a program runs: the same call makes the same sums in the same
 order on every day. `python -m lib.bench NAME --tune` measures candidates and keeps the
-best in tiles.json, the table.
+best in tiles.json, the table, which is committed before the kernel is measured.
 
 Read in order: `Tile`, `inside`, `bucket`, `chosen`, `keep`.
 """

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.bench.gptq_speed import column_loop, compare
-from lib.bench.ptq import Job, jobs
+from lib.bench.ptq_jobs import TABLES, jobs
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.hessian import Hessian
 
@@ -31,6 +31,10 @@ def test_inside_a_block_the_plain_loop_reads_stale_grids_and_errs_more():
     assert row["gptq_error"] < row["column_loop_error"]
 
 
-def test_the_tables_rows_are_valid_settings():
-    assert all(isinstance(job, Job) for job in jobs())
+def test_every_row_is_measured_once_by_one_benchmark():
+    tables = [table for some in TABLES.values() for table in some]
+    assert len(set(tables)) == len(tables), "two benchmarks measure one table"
+    assert {job.table for job in jobs()} == set(tables), "a row that nobody measures"
+    for some in TABLES.values():
+        assert {job.table for job in jobs(*some)} == set(some)
     assert len(set(jobs())) == len(jobs()), "a row is measured twice"

@@ -1,21 +1,22 @@
 """Perplexity of SmolLM2 after rounding to nearest, for every bit width and group size.
 
-    python -m lib.bench.quant_linear      # 56 perplexities, on a GPU if there is one
+    python -m lib.bench linear_perplexity    # 56 perplexities, on a GPU if there is one
 
 Weights alone first: w becomes ŵ, the product stays in float32. Then weights and
 activations: every layer a `W8A8Linear`, its inputs' grids from one token each
 (dynamic) or from calibration plays (static), by each rule. Every point keeps the loss
 of each window, so that a lecture can repeat one and compare. Lecture 03 draws it.
-Read in order: `rounded`, `weight_points`, `activation_points`.
+Read in order: `rounded`, `weight_points`, `activation_points`, `main`.
 """
 
+import argparse
 import math
 from typing import Any
 
 import torch
 from torch import nn
 
-from lib.bench.record import record
+from lib.bench.record import Run, record
 from lib.data.text import calibration_windows
 from lib.layers.w8a8 import W8A8Linear
 from lib.models.evaluate import Protocol, window_losses
@@ -119,8 +120,12 @@ def activation_points(model: nn.Module, windows, calibration) -> dict[str, Any]:
     return points
 
 
-def main() -> None:
-    """Measure everything and write lib/bench/results/linear_perplexity.json."""
+def add_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """There are none: one protocol, every grid."""
+
+
+def main(run: Run, name: str, options: argparse.Namespace) -> bool:
+    """Measure everything, on a GPU if there is one, and record."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load_model()
     model.to(device)
@@ -133,8 +138,5 @@ def main() -> None:
         "weights": weight_points(model, windows),
     }
     how = f"{protocol}; static grids from 8 windows of 512 of the calibration plays"
-    print(record("linear_perplexity", results, protocol=how))
-
-
-if __name__ == "__main__":
-    main()
+    print(record(run, results, protocol=how).name)
+    return True

@@ -1,0 +1,201 @@
+"""Every benchmark: what it measures, what it needs, and which file it writes.
+
+    python -m lib.bench                    # this list
+    python -m lib.bench int4 --tokens 1    # one of them, with options of its own
+
+A benchmark's module has `add_options(parser, name)` and `main(run, name, options)`: it
+records what it measures by `run`, and says whether everything worked. It is imported
+when it is asked for, and not for a list. To add one, write the module and name it in
+`BENCHMARKS`; a kernel's is a module of `lib.bench.kernels`, whose `table` runs it.
+
+Read in order: `Benchmark`, `BENCHMARKS`, `parse`, `main`, `step`.
+"""
+
+import argparse
+import importlib
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from lib.bench.record import RESULTS, SEED, Run
+
+PROGRAM = "python -m lib.bench"
+KERNELS = "kernels"  # a word that runs every kernel's benchmark, in turn
+KERNEL_TABLE = "lib.bench.kernels.table"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One measurement.
+
+    What needs a GPU runs without one too, smaller, into `results`_cpu.json: that proves
+    nothing but that it runs.
+    """
+
+    name: str
+    module: str
+    summary: str
+    needs: str  # "GPU" or "CPU", which suffices
+    results: str  # the name of its file, without .json
+
+    def load(self) -> ModuleType:
+        """Import the module."""
+        return importlib.import_module(self.module)
+
+    def file(self) -> str:
+        """The name of the file that a run on this machine writes, without .json."""
+        trial = self.needs == "GPU" and not torch.cuda.is_available()
+        return f"{self.results}_cpu" if trial else self.results
+
+
+def _kernel(name: str, summary: str) -> Benchmark:
+    """A kernel's benchmark: rows from lib.bench.kernels.NAME, in one table."""
+    return Benchmark(name, KERNEL_TABLE, summary, "GPU", name)
+
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        _kernel("int4", "4-bit product beside cuBLAS, tinygemm, Marlin and gemlite"),
+        _kernel("int8", "LLM.int8() beside bitsandbytes and cuBLAS"),
+        _kernel("nf4", "NF4 product beside bitsandbytes and cuBLAS"),
+        _kernel("nf4_dequantize", "NF4 back to 16 bits beside bitsandbytes"),
+        _kernel("cast", "casts to FP8, FP4, MX and NVFP4 beside torch and torchao"),
+        _kernel("gptq", "GPTQ of a layer beside the column loop in torch"),
+        _kernel("hessian", "GPTQ's Hessian beside addmm"),
+        _kernel("wanda", "Wanda's masks and 2:4 compression beside sort and topk"),
+        Benchmark(
+            "tokens",
+            "lib.bench.tokens.table",
+            "tokens a second of whole models, in every format",
+            "GPU",
+            "tokens",
+        ),
+        Benchmark(
+            "codebooks",
+            "lib.bench.codebooks",
+            "perplexity against bits: even grids, NormalFloat, FP4, k-means",
+            "CPU",
+            "codebooks",
+        ),
+        Benchmark(
+            "gptq_speed",
+            "lib.bench.gptq_speed",
+            "GPTQ's time beside the column loop's, on SmolLM2's layers",
+            "CPU",
+            "gptq_speed",
+        ),
+        Benchmark(
+            "linear_perplexity",
+            "lib.bench.linear_perplexity",
+            "perplexity of round-to-nearest, and of int8 activations",
+            "CPU",
+            "linear_perplexity",
+        ),
+        Benchmark(
+            "ptq_perplexity",
+            "lib.bench.ptq",
+            "perplexity against bits of every post-training method",
+            "CPU",
+            "ptq_perplexity",
+        ),
+        Benchmark(
+            "ptq_best",
+            "lib.bench.ptq",
+            "the same of GPTQ's best settings, beside what they beat",
+            "CPU",
+            "ptq_best",
+        ),
+    )
+}
+
+
+def parse(words: Sequence[str]) -> tuple[Benchmark, argparse.Namespace, str]:
+    """The benchmark that `words` name, its options, and the command to record.
+
+    The command leaves out --out: it says what was measured, not where that was put.
+    Raises ValueError for a name that is in no entry, and SystemExit as argparse does.
+    """
+    name = words[0]
+    if name not in BENCHMARKS:
+        known = ", ".join((*BENCHMARKS, KERNELS))
+        raise ValueError(f"no benchmark {name!r}; there are: {known}")
+    benchmark = BENCHMARKS[name]
+    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    shared.add_argument("--out", type=Path, default=RESULTS, help="another folder")
+    rest = shared.parse_known_args(words[1:])[1]
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        description=f"{benchmark.summary}; writes {benchmark.results}.json",
+        parents=[shared],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--commit", help="of this code, where git does not know it")
+    benchmark.load().add_options(parser, name)
+    command = f"{PROGRAM} {shlex.join([name, *rest])}"
+    return benchmark, parser.parse_args(words[1:]), command
+
+
+def main(words: Sequence[str]) -> int:
+    """List the benchmarks, or run one: 0 if all worked, 1 if not, 2 if refused.
+
+    Every command is checked, and the tree with it, before the first one measures. Tiles
+    are tuned in any tree, for that records nothing: commit them, then measure.
+    """
+    if not words or words[0] in ("-h", "--help"):
+        print(listing())
+        return 0
+    names = kernels() if words[0] == KERNELS else [words[0]]
+    worked = True
+    try:
+        steps = [step(*parse([name, *words[1:]])) for name in names]
+    except ValueError as problem:
+        print(f"{PROGRAM}: {problem}", file=sys.stderr)
+        return 2
+    for each in steps:
+        torch.manual_seed(SEED)
+        try:
+            worked &= each()
+        except Exception:  # one benchmark's failure is its own
+            traceback.print_exc()
+            worked = False
+    return 0 if worked else 1
+
+
+def step(
+    benchmark: Benchmark, options: argparse.Namespace, command: str
+) -> Callable[[], bool]:
+    """What is to be called: a measurement that may be recorded, or --tune.
+
+    Raises ValueError where a measurement may not be recorded, and for --tune without a
+    GPU.
+    """
+    module = benchmark.load()
+    if getattr(options, "tune", False):
+        if not torch.cuda.is_available():
+            raise ValueError("--tune chooses tiles for a GPU, and there is none")
+        return partial(module.tune, benchmark.name, options)
+    run = Run.from_checkout(
+        benchmark.file(), command, commit=options.commit, folder=options.out
+    )
+    return partial(module.main, run, benchmark.name, options)
+
+
+def kernels() -> list[str]:
+    """The names of the kernels' benchmarks."""
+    return [name for name, one in BENCHMARKS.items() if one.module == KERNEL_TABLE]
+
+
+def listing() -> str:
+    """A line for each benchmark: its name, what it needs, what it measures."""
+    lines = [f"{b.name:18} {b.needs}  {b.summary}" for b in BENCHMARKS.values()]
+    usage = f"{PROGRAM} NAME [--help] [--out FOLDER] [options]"
+    lines.append(f"{KERNELS:18} GPU  every kernel above, in turn")
+    return "\n".join([usage, "", *lines])
