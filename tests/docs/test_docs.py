@@ -165,7 +165,7 @@ def order_in_the_text():
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     block = re.search(r"^```\n(bench .*?)^```", text, re.DOTALL | re.MULTILINE)[1]
     known, order, files = rooms_of_lib(), [], []
-    for line in block.splitlines():
+    for line in re.sub(r"\n +", " ", block).splitlines():
         words = line.split()
         first = next((k for k, w in enumerate(words) if w not in known), len(words))
         order.append(set(words[:first]))
