@@ -94,7 +94,8 @@ lint: python ## format and check the code, notebooks included
 	@$(bin)/python tools/notebooks.py check notebooks solutions
 
 clean: ## remove what is generated; homework/, submissions and grades stay
-	rm -rf course/release *.egg-info build .pytest_cache .ruff_cache .hypothesis
+	rm -rf course/release *.egg-info build .pytest_cache .ruff_cache .hypothesis \
+	  .mypy_cache .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .PHONY: python
