@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lib.hopper import Compiled, stored_early
+from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.compiler import MISSING
-from lib.kernels.inspect import compile_kernel
 from lib.kernels.nf4.product import DYNAMIC
 
 SHARED = 227 * 1024  # bytes that a program of an H100 may have

@@ -1,0 +1,36 @@
+"""The kernels of NF4 as they are compiled for Hopper: see lib/kernels/inspect.py."""
+
+from collections.abc import Iterator
+
+from lib.hopper import Compiled
+from lib.kernels.core.compile import compile_kernel
+from lib.kernels.core.planes import planes_of
+from lib.kernels.nf4.dequantize_triton import dequantize
+from lib.kernels.nf4.product import PAYS
+from lib.kernels.nf4.product_triton import skinny
+
+SKINNY = (  # dtype, columns, rows, batch, splits, stages, the end of the name
+    ("fp16", 8192, 32, 1, 4, 4, ""),
+    ("bf16", 8192, 32, 16, 2, 3, ""),
+    ("fp16", 5504, 16, 1, 8, 7, "_narrow_8_warps"),  # planes of 32 columns
+    ("fp16", 2048, 16, 1, 8, 3, "_shuffled_8_warps"),
+)
+
+
+def cases() -> Iterator[Compiled]:
+    """Products with double quantization, and a matrix dequantized."""
+    for dtype, cols, rows, batch, splits, stages, suffix in SKINNY:
+        planes = planes_of(cols, 64)
+        layout = planes.layout | {"BITS": 8, "NESTED": 256}
+        layout["SEAMLESS"] = planes.seamless and planes.chunks % splits == 0
+        layout["PER_ROW"] = 256 % planes.groups == 0
+        layout["PAIRED"] = rows * cols >= PAYS
+        pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
+        tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}
+        tile["CHAINED"] = True
+        name = f"nf4_skinny_{batch}_{dtype}{suffix}"
+        yield compile_kernel(name, skinny, pointers, splits, **layout, **tile)
+    pointers = {"w": "*fp16", "packed": "*u8", "constants": "*u8"}
+    block = {"HALF": 32, "BYTES": 32, "RUNS": 64, "NESTED": 256}
+    block |= {"WHOLE": True, "SHUFFLE": True, "CHAINED": True}
+    yield compile_kernel("nf4_dequantize_fp16", dequantize, pointers, 4, **block)
