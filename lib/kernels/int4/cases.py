@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lib.hopper import Compiled
 from lib.kernels.core.compile import compile_kernel
+from lib.kernels.core.planes import planes_of
 from lib.kernels.int4.product_triton import skinny, wide
 
 SKINNY = ((32, 1, 4, 5), (32, 16, 4, 3), (16, 16, 8, 2))  # rows, batch, splits, stages
@@ -11,9 +12,9 @@ SKINNY = ((32, 1, 4, 5), (32, 16, 4, 3), (16, 16, 8, 2))  # rows, batch, splits,
 
 def cases() -> Iterator[Compiled]:
     """Groups of 128: fp16 symmetric, and bf16 with zero points."""
-    for dtype, kind, bits in (("fp16", "symmetric", 16), ("bf16", "zeros", 32)):
-        layout = {"G": 128, "P": 2, "L": 64, "Q": 2, "BITS": bits}
-        layout |= {"SEAMLESS": True, "CHAINED": True}
+    for dtype, kind in (("fp16", "symmetric"), ("bf16", "zeros")):
+        layout = {"LAYOUT": planes_of(8192, 128).layout}
+        layout |= {"ZERO_POINT": kind == "zeros", "SEAMLESS": True, "PDL": True}
         pointers = {"x": f"*{dtype}", "y": f"*{dtype}", "constants": "*i32"}
         for rows, batch, splits, stages in SKINNY:
             tile = {"SPLITS": splits, "ROWS": rows, "BATCH": batch, "STAGES": stages}

@@ -6,7 +6,7 @@ from lib.hopper import Compiled
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.int8.product_triton import encode, mark, skinny, wide
 
-POINTERS = {"codes": "*i8", "w": "*i8", "constants": "*fp32", "w_constants": "*fp32"}
+POINTERS = {"codes": "*i8", "w": "*i8", "x_absmax": "*fp32", "w_absmax": "*fp32"}
 POINTERS |= {"found": "*i32", "threshold": "fp32"}
 IN_FP16, IN_BF16 = (
     POINTERS | dict.fromkeys(("x", "y", "bias", "flags"), dtype)
@@ -16,13 +16,13 @@ IN_FP16, IN_BF16 = (
 
 def cases() -> Iterator[Compiled]:
     """Tokens coded, few multiplied, many multiplied."""
-    block = {"SPLIT": True, "TOKENS": 64, "COLS": 128, "CHAINED": True}
+    block = {"SHARED": True, "TOKENS": 64, "COLS": 128, "PDL": True}
     yield compile_kernel("int8_mark_fp16", mark, IN_FP16, 4, **block)
     for few in (0, 1):
         name, block = f"int8_encode_{few}_fp16", {"FEW": few, "BLOCK": 4096}
-        yield compile_kernel(name, encode, IN_FP16, 16, **block, CHAINED=True)
+        yield compile_kernel(name, encode, IN_FP16, 16, **block, PDL=True)
     block = {"BIAS": True, "SEAMLESS": True, "BLOCK": 128, "COLUMNS": 16}
-    block |= {"CHAINED": True}
+    block |= {"PDL": True}
     for pointers, rows, batch, splits in (
         (IN_FP16, 16, 1, 8),
         (IN_BF16, 16, 16, 8),

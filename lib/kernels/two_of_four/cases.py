@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lib.hopper import Compiled
 from lib.kernels.core.compile import compile_kernel
-from lib.kernels.wanda.runs_triton import compress, decompress
+from lib.kernels.two_of_four.storage_triton import compress, decompress
 
 POINTERS = {"w": "*fp16", "values": "*fp16", "indices": "*u8"}
 

@@ -24,10 +24,8 @@ def cases() -> Iterator[Compiled]:
     for dtype, block in (("fp16", 8192), ("bf16", 32768), ("fp32", 16384)):
         pointers = rows | {"w": f"*{dtype}", "out": f"*{dtype}"}
         name, warps = f"wanda_row_{block}_{dtype}", 8 if block == 8192 else 32
-        row = {"BLOCK": block, "CHAINED": True}
+        row = {"BLOCK": block, "PDL": True}
         yield compile_kernel(name, held_row, pointers, warps, REGISTERS, **row)
     pointers, row = rows | {"w": "*fp16", "out": "*fp16"}, {"BLOCK": 4096}
     name = "wanda_long_row_fp16"
-    yield compile_kernel(
-        name, streamed_row, pointers, 4, REGISTERS, **row, CHAINED=True
-    )
+    yield compile_kernel(name, streamed_row, pointers, 4, REGISTERS, **row, PDL=True)
