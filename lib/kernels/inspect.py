@@ -6,8 +6,8 @@ Four things are worth knowing before a kernel ever runs. Stack bytes are registe
 did not fit and went to memory. LDGSTS.128 are copies of 16 bytes that run ahead in the
 background, HMMA and HGMMA the matrix unit's instructions, IMMA and IGMMA those on
 integers. STS.128 in a product of 4-bit weights means that decoded weights make a round
-trip through shared memory on their way there. A cast
-has none of these: its instructions a value decide whether memory stays the limit.
+trip through shared memory on their way there. A cast has none of these: its
+instructions a value decide whether memory stays the limit.
 
 Read in order: `cases`, `main`; an operation's `cases.py`, and core/compile.py.
 """

@@ -35,7 +35,9 @@ class Int8Linear(nn.Module):
     as inputs, and meet the int8 weights dequantized, as in bitsandbytes.
 
     On a GPU kernels multiply, where no gradient is wanted (lib/kernels/int8):
-    there NaN and infinity spoil their token, and are no ValueError.
+    there NaN and infinity spoil their token, and are no ValueError. The layer itself
+    raises one for `features` that it has not, a threshold that is not positive, and a
+    weight with NaN or infinity.
     """
 
     def __init__(

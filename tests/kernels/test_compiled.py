@@ -10,15 +10,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lib.hopper import Compiled, stored_early
+from lib.kernels import inspect
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.compiler import MISSING
 from lib.kernels.nf4.assembly import LEVELS_BYTES, PAIRS, PAIRS_BYTES
 from lib.kernels.nf4.product import OPT_IN_BYTES
 
+ROOT = Path(inspect.__file__).parent
 COUNTED_WITH = ("3.7.1", "12.8")  # Triton, ptxas
 SHARED = 227 * 1024  # bytes that a program of an H100 may have
 REGISTERS = 65_536  # of a multiprocessor
@@ -73,6 +76,11 @@ def exactly(count, expected):
 
     installed = triton.__version__, triton.knobs.nvidia.ptxas.version
     return count == expected or installed != COUNTED_WITH
+
+
+def test_every_operation_lists_its_cases():
+    folders = {path.parent.name for path in ROOT.glob("*/*_triton.py")}
+    assert folders == {cases.__name__.split(".")[-2] for cases in inspect.OPERATIONS}
 
 
 def test_nothing_spills_and_everything_fits(kernels):

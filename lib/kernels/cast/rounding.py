@@ -103,7 +103,10 @@ def cast_reference(
 def launch_cast(
     x: Float[Tensor, "*shape"], fmt: FloatFormat, overflow: str, seed: int | None
 ) -> Float[Tensor, "*shape"]:
-    """x̂ by a kernel: to nearest, or with a seed stochastically."""
+    """x̂ by a kernel: to nearest, or with a seed stochastically.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     dtype, (wide, numbers) = x.dtype, scalars(fmt, overflow, x.dtype)
     x = x.contiguous().to(widened(dtype))
@@ -128,9 +131,10 @@ def fake_cast(
 ) -> Float[Tensor, "*shape"]:
     """What x becomes when it is stored in `fmt`; same shape, same dtype, no gradient.
 
-    `lib.formats.round_to` in one kernel on a GPU, with a seed for a generator: uniforms
-    pdl_wait from it and a value's place, so another call takes another seed. ValueError
-    for another dtype than fp16, bf16 or float32, or a seed that is missing or idle.
+    `lib.formats.round_to` in one kernel on a GPU, with a seed for a generator: random
+    numbers follow from it and a value's index, so another call takes another seed.
+    ValueError for another dtype than fp16, bf16 or float32, a rounding or an overflow
+    that `round_to` does not know, or a seed that is missing or idle.
     """
     if x.dtype not in DTYPES:
         raise ValueError(f"x is {x.dtype}, not one of {', '.join(map(str, DTYPES))}")
@@ -161,7 +165,10 @@ def blocks_reference(
 def launch_blocks(
     x: Float[Tensor, "*rows cols"], fmt: BlockFormat
 ) -> Float[Tensor, "*rows cols"]:
-    """x̂ by a kernel, in blocks along the last axis."""
+    """x̂ by a kernel, in blocks along the last axis.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     dtype, element = x.dtype, fmt.element
     x = x.contiguous().to(widened(dtype))

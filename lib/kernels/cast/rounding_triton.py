@@ -107,7 +107,7 @@ def nearest(
     x, y,  # of `count` values
     count,
     least, most,  # bits of 2^E_min and 2^E_max
-    drop,  # 23 - m in the exponent's place
+    drop,  # 23 - m, shifted to the exponent's bits
     top, beyond,  # bits of the largest number, and of what becomes of those above
     WIDE: tl.constexpr,  # float64 does the work
     BLOCK: tl.constexpr,
@@ -216,7 +216,7 @@ def microscaled(
     """A program rounds RUNS blocks, each with a power of two of its own as its scale.
 
     s = 2^(⌊log2 max|x|⌋ - E_max), from 2^-127 to 2^127. Values are multiplied by 1 / s,
-    rounded, and multiplied by s: both are exact but where x̂ is subnormal in float32.
+    rounded, and multiplied by s: a power of two moves exponents only.
     """
     offset, mask = _runs(tl.program_id(0), blocks, SIZE, WIDTH, RUNS)
     bits = bits_of(tl.load(x + offset, mask=mask, other=0))

@@ -146,9 +146,11 @@ def _on_cpu(left: Tensor, factor: Tensor, bits: int, group: int, symmetric: bool
     return gptq_reference(left, factor, bits=bits, group=group, symmetric=symmetric)
 
 
-@torch.library.impl("llm_compression::gptq_codes", "CUDA")
 def _on_cuda(left: Tensor, factor: Tensor, bits: int, group: int, symmetric: bool):
     return launch(left, factor, bits=bits, group=group, symmetric=symmetric)
+
+
+torch.library.impl("llm_compression::gptq_codes", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::gptq_codes")

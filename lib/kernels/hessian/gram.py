@@ -173,9 +173,11 @@ def _on_cpu(h: Tensor, x: Tensor, keep: float, gain: float) -> None:
     gram_reference(h, x, keep=keep, gain=gain)
 
 
-@torch.library.impl("llm_compression::add_gram", "CUDA")
 def _on_cuda(h: Tensor, x: Tensor, keep: float, gain: float) -> None:
     launch(h, x, keep=keep, gain=gain)
+
+
+torch.library.impl("llm_compression::add_gram", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::add_gram")

@@ -218,11 +218,13 @@ def _on_cpu(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
     return int4_reference(x, Int4(codes, constants, planes_of(x.shape[1], group)))
 
 
-@torch.library.impl("llm_compression::int4_product", "CUDA")
 def _on_cuda(x: Tensor, codes: Tensor, constants: Tensor, group: int) -> Tensor:
     if not len(x):
         return x.new_empty(0, constants.shape[1])
     return launch(x, Int4(codes, constants, planes_of(x.shape[1], group)))
+
+
+torch.library.impl("llm_compression::int4_product", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::int4_product")

@@ -108,6 +108,7 @@ def coded(
     """Codes of x, C of each token, and the outlier columns, after how many there are.
 
     Columns ascend. What follows them in the list means nothing: nobody wrote it.
+    Only kernels do this: x is on a GPU, or Triton interprets them.
     """
     m, k = x.shape
     found = x.new_empty(1 + k, dtype=torch.int32)
@@ -238,9 +239,11 @@ def _on_cpu(x: Tensor, codes: Tensor, absmax: Tensor, bias, threshold) -> Tensor
     return int8_reference(x, w, threshold=threshold, bias=bias)
 
 
-@torch.library.impl("llm_compression::int8_linear", "CUDA")
 def _on_cuda(x: Tensor, codes: Tensor, absmax: Tensor, bias, threshold) -> Tensor:
     return launch(x, Int8Matrix(codes, absmax), threshold=threshold, bias=bias)
+
+
+torch.library.impl("llm_compression::int8_linear", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::int8_linear")

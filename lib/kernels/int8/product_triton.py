@@ -3,8 +3,8 @@
     y[m, n] = s_w[n] (s_x[m] Σ_k q_x[m, k] q_w[n, k] + Σ_{j ∈ O} x[m, j] q_w[n, j])
 
 q_x is 0 in the columns of O, so that the first sum runs over all k. O is a list in
-device memory that begins with its length: the kernels loop as often as it says, and no
-host waits to hear how many outliers there are.
+device memory that begins with its length: kernels loop as often as it says, and no
+host waits for it.
 
 Three launches. `mark` writes a flag a column, a program a block of TOKENS x COLS.
 `encode` has a program for each token, which finds the largest |x| outside O and writes
@@ -22,13 +22,7 @@ rounds half to even, and the lowest byte of the sum is the code.
 Read in order: `mark`, `encode`, then the products `naive`, `wide`, `skinny`; `_finish`.
 """
 
-from lib.kernels.core.blocks import (
-    VARY,
-    pdl_wait,
-    prefetch_l2,
-    rows_and_tokens,
-    store,
-)
+from lib.kernels.core.blocks import VARY, pdl_wait, prefetch_l2, rows_and_tokens, store
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.quant.outliers.int8 import TINY
 

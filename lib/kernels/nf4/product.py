@@ -259,10 +259,12 @@ def _on_cpu(x: Tensor, *parts) -> Tensor:
     return nf4_reference(x, _matrix(x, *parts))
 
 
-@torch.library.impl("llm_compression::nf4_product", "CUDA")
 def _on_cuda(x: Tensor, *parts) -> Tensor:
     w = _matrix(x, *parts)
     return launch(x, w) if len(x) else x.new_empty(0, w.scales.shape[1])
+
+
+torch.library.impl("llm_compression::nf4_product", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::nf4_product")

@@ -104,9 +104,11 @@ def _on_cpu(*parts) -> Tensor:
     return unfold_reference(_matrix(*parts[:-1]), parts[-1])
 
 
-@torch.library.impl("llm_compression::unfold", "CUDA")
 def _on_cuda(*parts) -> Tensor:
     return launch(_matrix(*parts[:-1]), parts[-1])
+
+
+torch.library.impl("llm_compression::unfold", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::unfold")
