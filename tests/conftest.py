@@ -9,6 +9,7 @@ variable is as it was.
 
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import jaxtyping
@@ -106,6 +107,31 @@ def device():
         pytest.skip("Triton is not installed")
     assert DEVICE == "cuda" or INTERPRETED, f"set {ASK}=1 before anything imports lib"
     return DEVICE
+
+
+@pytest.fixture
+def by_kernel(device):
+    """`by_kernel(name, launch)`: on a CPU the operation `name` now calls `launch`.
+
+    Only what is registered for the CPU changes, as the dispatcher sees it: plain
+    functions, with which a test compares, stay as they are. On a GPU kernels are
+    registered anyhow. `by_kernel.ran` lists the operations that ran so.
+    """
+    library = torch.library.Library("llm_compression", "IMPL")
+
+    def register(name, launch):
+        def call(*arguments):
+            register.ran.append(name)
+            return launch(*arguments)
+
+        if device == "cpu":
+            with warnings.catch_warnings():  # torch says that something is overridden
+                warnings.simplefilter("ignore")
+                library.impl(name, call, "CPU", allow_override=True)
+
+    register.ran = []
+    yield register
+    library._destroy()
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ class Int8Linear(nn.Module):
     as inputs, and meet the int8 weights dequantized, as in bitsandbytes.
 
     On a GPU kernels multiply, where no gradient is wanted (lib/kernels/int8):
-    there NaN and infinity spoil their token, and are no ValueError.
+    there NaN and infinity spoil their token, and are no ValueError. The layer itself
+    raises one for `features` that it has not, a threshold that is not positive, and a
+    weight with NaN or infinity.
     """
 
     def __init__(
@@ -55,11 +57,11 @@ class Int8Linear(nn.Module):
                 f"layer's {w.shape[1]}"
             )
         check_product(w, w, threshold)
-        codes, constants = quantize_rows(
+        codes, absmax = quantize_rows(
             w.index_fill(1, features, 0), vectorwise=vectorwise
         )
         self.register_buffer("codes", codes)  # (outputs, features)
-        self.register_buffer("constants", constants.clone())  # (outputs,)
+        self.register_buffer("absmax", absmax.clone())  # (outputs,)
         self.register_buffer("features", features)
         self.register_buffer("kept", w[:, features].half())  # (outputs, kept)
         self.register_buffer("bias", linear.bias)
@@ -67,7 +69,7 @@ class Int8Linear(nn.Module):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes, constants, kept columns and bias."""
+        """Bytes of codes, C, kept columns and bias."""
         return sum(buffer.nbytes for buffer in self.buffers())
 
     def forward(self, x: Float[Tensor, "*batch features"]) -> Float[Tensor, "..."]:
@@ -79,17 +81,17 @@ class Int8Linear(nn.Module):
         rows = rows.index_fill(1, self.features, 0)
         outliers = outlier_features(rows, threshold=self.threshold)
         if len(outliers):
-            steps = (self.constants / 127)[:, None]
-            out += rows[:, outliers] @ (self.codes[:, outliers] * steps).T.to(x)
+            scales = (self.absmax / 127)[:, None]
+            out += rows[:, outliers] @ (self.codes[:, outliers] * scales).T.to(x)
             rows = rows.index_fill(1, outliers, 0)
-        codes, constants = quantize_rows(rows, vectorwise=self.vectorwise)
-        out += rescale(int8_product(codes, self.codes), constants, self.constants).to(x)
+        codes, absmax = quantize_rows(rows, vectorwise=self.vectorwise)
+        out += rescale(int8_product(codes, self.codes), absmax, self.absmax).to(x)
         out = out if self.bias is None else out + self.bias
         return out.unflatten(0, x.shape[:-1])
 
     def _by_kernels(self, rows: Tensor) -> Tensor:
         """Int8, outliers and bias in one product, and the kept columns, if any."""
-        w = Int8Matrix(self.codes, self.constants.float())
+        w = Int8Matrix(self.codes, self.absmax.float())
         bias = None if self.bias is None else self.bias.detach().to(rows)
         how = {"threshold": self.threshold, "bias": bias}
         if not len(self.features):
@@ -98,7 +100,7 @@ class Int8Linear(nn.Module):
         return out + rows[:, self.features] @ self.kept.T.to(rows)
 
     def suits(self, x: Float[Tensor, "*batch features"]) -> bool:
-        """The kernels do this: a constant a row, no gradient, not float64."""
+        """The kernels do this: a scale a row, no gradient, not float64."""
         bias = self.bias is not None and self.bias.requires_grad
         learns = torch.is_grad_enabled() and (x.requires_grad or bias)
         return self.vectorwise and not learns and x.dtype != torch.float64

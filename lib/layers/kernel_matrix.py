@@ -119,16 +119,16 @@ def _grouped(held: KernelMatrix, weight: Int4) -> Grouped:
         codes = (codes.to(torch.int16) - by).to(torch.int8)
     if held.order is not None:
         codes = torch.empty_like(codes).index_copy_(1, held.order, codes)
-    step, zero = weight.grid()
-    zero = (zero.expand(step.shape) - by).contiguous()
-    grid = Grid(step.float().contiguous(), zero, low, high)
+    scale, zero = weight.grid()
+    zero = (zero.expand(scale.shape) - by).contiguous()
+    grid = Grid(scale.float().contiguous(), zero, low, high)
     return Grouped(codes, grid, held.order)
 
 
 def _four_bit(held: KernelMatrix, weight: Nf4) -> FourBit:
     """Pairs of codes and the scales, both in row-major order."""
     codes = weight.unpacked().flatten()
-    scales = unpack_constants(weight.constants, weight.planes).T.flatten()
+    scales = unpack_constants(weight.scales, weight.planes).T.flatten()
     if scales.dtype == torch.uint8:
         nested = weight.nested, weight.mean, weight.nested_block
         scales = DoubleScales(scales, *nested)

@@ -129,7 +129,7 @@ def test_the_best_right_tile_is_kept(monkeypatch):
     clock = {id(fast): 1.0, id(slow): 2.0, id(wrong): 0.5}
     table = {}
     monkeypatch.setattr(rows, "MEASURED", table)
-    monkeypatch.setattr(rows, "keep", lambda: None)
+    monkeypatch.setattr(rows, "save", lambda: None)
     monkeypatch.setattr(rows, "_enter_device", lambda: None)
     monkeypatch.setattr(rows, "attempt", lambda make: clock[_tile(make)])
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)

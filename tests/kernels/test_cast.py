@@ -1,4 +1,4 @@
-"""Casts: bit for bit lib.formats, and coins that are fair and the same everywhere."""
+"""Casts: bit for bit lib.formats; randomness that is fair and the same everywhere."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from lib.formats import BlockFormat, FloatFormat, all_values, decode, floating, 
 from lib.formats.microscaling import round_to_blocks
 from lib.kernels import cast_codes, fake_blocks, fake_cast
 from lib.kernels.cast import codes
-from lib.kernels.cast.philox import coins, words
+from lib.kernels.cast.philox import uniforms, words
 from lib.kernels.cast.rounding import (
     blocks_reference,
     cast_reference,
@@ -126,9 +126,9 @@ def test_which_float_works():
 def test_sizes(count, device, generator):
     x = torch.randn(count, generator=generator).half()
     for seed in (None, 3):
-        coin = None if seed is None else coins(seed, count)
+        uniform = None if seed is None else uniforms(seed, count)
         got = launch_cast(x.to(device), formats.FP4_E2M1, "saturate", seed)
-        check(got, cast_reference(x, formats.FP4_E2M1, "saturate", coin))
+        check(got, cast_reference(x, formats.FP4_E2M1, "saturate", uniform))
 
 
 def test_shapes_and_strides(device, generator):
@@ -145,15 +145,15 @@ def test_shapes_and_strides(device, generator):
     [formats.FP8_E4M3, formats.FP8_E5M2, formats.FP4_E2M1, formats.BF16],
     ids=name,
 )
-def test_with_the_same_coins_as_round_to(
+def test_with_the_same_numbers_as_round_to(
     fmt, dtype, overflow, device, generator, monkeypatch
 ):
     x = hard(fmt, generator).to(dtype)
-    coin = coins(7, x.numel())
+    uniform = uniforms(7, x.numel())
     with monkeypatch.context() as patch:
-        patch.setattr(floating.torch, "rand", lambda *_, dtype, **__: coin.to(dtype))
+        patch.setattr(floating.torch, "rand", lambda *_, dtype, **__: uniform.to(dtype))
         want = round_to(x, fmt, rounding="stochastic", overflow=overflow)
-    check(cast_reference(x, fmt, overflow, coin), want)
+    check(cast_reference(x, fmt, overflow, uniform), want)
     check(launch_cast(x.to(device), fmt, overflow, 7), want)
 
 
@@ -162,22 +162,26 @@ def test_with_the_same_coins_as_round_to(
     [(formats.FP4_E2M1, 1), (formats.FP8_E4M3, 3), (formats.BF16, 7)],
     ids=["FP4", "FP8", "BF16"],
 )
-def test_every_bit_of_a_coin_counts(fmt, kept, device, generator):
-    """A covered part of the gap that equals the coin goes down, a bit more goes up."""
+def test_every_bit_of_a_random_number_counts(fmt, kept, device, generator):
+    """A covered part that equals the random number goes down, a bit more goes up."""
     count, below = 4096, 23 - kept  # bits that a number between 1 and 2 loses
-    coin = (coins(11, count) * 2**below).to(torch.int32)
+    uniform = (uniforms(11, count) * 2**below).to(torch.int32)
     up = torch.rand(count, generator=generator) < 0.5
-    up &= coin < 2**below - 1
+    up &= uniform < 2**below - 1
     place = torch.randint(0, 2**kept, (count,), generator=generator)  # of its gap
-    x = (0x3F800000 | place << below | (coin + up)).to(torch.int32).view(torch.float32)
+    x = (
+        (0x3F800000 | place << below | (uniform + up))
+        .to(torch.int32)
+        .view(torch.float32)
+    )
     want = 1 + (place + up) / 2**kept
     check(launch_cast(x.to(device), fmt, "infinity", 11), want)
-    check(cast_reference(x, fmt, "infinity", coins(11, count)), want)
+    check(cast_reference(x, fmt, "infinity", uniforms(11, count)), want)
 
 
-def test_a_coin_of_zero_moves_no_number(device):
-    """Seed 1066 is the first whose first 1024 coins have a zero: the 36th."""
-    assert coins(1066, 36)[35] == 0
+def test_a_random_zero_moves_no_number(device):
+    """Seed 1066 is the first whose first 1024 numbers have a zero: the 36th."""
+    assert uniforms(1066, 36)[35] == 0
     x = torch.tensor([0.5, -3.0, 0.0, 1.0]).repeat(9)
     check(launch_cast(x.to(device), formats.FP4_E2M1, "saturate", 1066), x)
 
@@ -196,20 +200,20 @@ def test_philox_s_known_answers(rounds, known):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**63 - 1])
-def test_a_seed_is_its_coins(seed, device):
+def test_a_seed_is_its_numbers(seed, device):
     x = torch.full((5000,), 0.1)
     first, again = (
         launch_cast(x.to(device), formats.FP4_E2M1, "infinity", seed) for _ in "12"
     )
     check(first, again)
-    check(first, cast_reference(x, formats.FP4_E2M1, "infinity", coins(seed, 5000)))
+    check(first, cast_reference(x, formats.FP4_E2M1, "infinity", uniforms(seed, 5000)))
     assert not torch.equal(
         first, launch_cast(x.to(device), formats.FP4_E2M1, "infinity", 17)
     )
 
 
 def test_the_mean_is_the_number(device):
-    """Each of 8 means within 5 standard errors: a fair coin fails once in 200,000."""
+    """Each of 8 means within 5 standard errors: fair rounding fails once in 200,000."""
     x = torch.tensor([0.03, 0.1, 0.25, 0.6, 1.1, 2.9, 5.0, -4.3])
     draws = 2048
     y = launch_cast(
@@ -321,8 +325,8 @@ def test_the_entries(device, generator):
     check(fake_cast(x, formats.FP8_E4M3), round_to(x, formats.FP8_E4M3))
     assert not fake_cast(x, formats.FP8_E4M3).requires_grad
     got = fake_cast(x, formats.FP8_E5M2, rounding="stochastic", seed=5)
-    coin = coins(5, x.numel(), x.device)
-    check(got, cast_reference(x.detach(), formats.FP8_E5M2, "infinity", coin))
+    uniform = uniforms(5, x.numel(), x.device)
+    check(got, cast_reference(x.detach(), formats.FP8_E5M2, "infinity", uniform))
     for fmt in (formats.MXFP4, formats.NVFP4):
         check(fake_blocks(x, fmt), round_to_blocks(x, fmt))
         assert fake_blocks(x[:0], fmt).shape == (0, 64)

@@ -1,49 +1,99 @@
-"""The fast kernels, compiled for Hopper on whatever machine this is."""
+"""The fast kernels, compiled for Hopper on whatever machine this is.
+
+What must hold holds with every compiler: nothing spills, loads and stores are wide, no
+more instructions than memory has time for. Exact counts were read from the code of one
+Triton and its ptxas, `COUNTED_WITH`; `exactly` lets them pass where another is
+installed, which may schedule the same kernel otherwise.
+"""
 
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lib.hopper import Compiled, stored_early
+from lib.kernels import inspect
+from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.compiler import MISSING
-from lib.kernels.inspect import compile_kernel
-from lib.kernels.nf4.product import DYNAMIC
+from lib.kernels.nf4.assembly import LEVELS_BYTES, PAIRS, PAIRS_BYTES
+from lib.kernels.nf4.product import OPT_IN_BYTES
 
+ROOT = Path(inspect.__file__).parent
+COUNTED_WITH = ("3.7.1", "12.8")  # Triton, ptxas
 SHARED = 227 * 1024  # bytes that a program of an H100 may have
 REGISTERS = 65_536  # of a multiprocessor
-TABLES = 33 * 1024  # pairs of levels, and the levels of constants
+TABLES = PAIRS_BYTES + LEVELS_BYTES
 
 
-@pytest.fixture(scope="module")
-def kernels():
-    """Every case, compiled by a process in which Triton compiles."""
+PTX_OF_NF4 = """
+import json, triton
+from lib.kernels.nf4 import cases
+made, compile = [], triton.compile
+triton.compile = lambda *args: made.append(compile(*args)) or made[-1]
+names = [case.name for case in cases.cases()]
+texts = [one.asm["ptx"] for one in made]
+print(json.dumps(dict(zip(names, texts, strict=True))))
+"""
+
+
+def told(*arguments):
+    """The JSON that a Python process prints, in which Triton compiles."""
     if MISSING is not None:
         pytest.skip("Triton is not installed")
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     said = subprocess.run(
-        [sys.executable, "-m", "lib.kernels.inspect", "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True
     )
     assert said.returncode == 0, said.stderr[-2000:]
-    return {row["name"]: Compiled(**row) for row in json.loads(said.stdout)}
+    return json.loads(said.stdout)
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """Every case, compiled."""
+    rows = told("-m", "lib.kernels.inspect", "--json")
+    return {row["name"]: Compiled(**row) for row in rows}
+
+
+def named(kernels, *parts, without=()):
+    """The kernels whose names have all of `parts` and none of `without`; some do."""
+    found = [
+        kernel
+        for name, kernel in kernels.items()
+        if all(part in name for part in parts)
+        and not any(part in name for part in without)
+    ]
+    assert found, f"no kernel is named {parts}, without {without}"
+    return found
+
+
+def exactly(count, expected):
+    """Whether a count is as it was read, if this compiler is the one it was read of."""
+    import triton
+
+    installed = triton.__version__, triton.knobs.nvidia.ptxas.version
+    return count == expected or installed != COUNTED_WITH
+
+
+def test_every_operation_lists_its_cases():
+    folders = {path.parent.name for path in ROOT.glob("*/*_triton.py")}
+    assert folders == {cases.__name__.split(".")[-2] for cases in inspect.OPERATIONS}
 
 
 def test_nothing_spills_and_everything_fits(kernels):
-    for kernel in kernels.values():
+    for kernel in named(kernels):
         assert kernel.stack == 0, f"{kernel.name} spills {kernel.stack} bytes a thread"
         assert kernel.shared <= SHARED, f"{kernel.name} wants {kernel.shared} bytes"
         assert not kernel.count("LDL") and not kernel.count("STL"), kernel.name
 
 
 def test_products_use_the_matrix_unit_and_background_copies(kernels):
-    for name, kernel in kernels.items():
-        if name.split("_")[1] not in ("skinny", "wide"):
-            continue
+    wide = named(kernels, "_wide_", without=["cast"])
+    for kernel in named(kernels, "_skinny_") + wide:
+        name = kernel.name
         unit = "GMMA" if "wide" in name else "MMA"
         unit = ("I" if "int8" in name else "H") + unit
         assert kernel.count(unit), f"{name} never multiplies on the matrix unit"
@@ -57,15 +107,32 @@ def test_only_a_store_before_a_product_is_early():
 
 def test_decoded_weights_stay_in_registers(kernels):
     """NF4 stores its table at first, 32 KB, and nothing else."""
-    for name, kernel in kernels.items():
-        if "skinny" in name and "int8" not in name:
-            threads = 64 if name == "nf4_skinny_16_bf16" else 128
-            threads = 256 if "8_warps" in name else threads
-            paired = "nf4" in name and "shuffled" not in name
-            table = (32 << 10) // (16 * threads) if paired else 0
-            assert kernel.stored_early == table, f"{name} stores what it decoded"
-            late = kernel.count("STS.128") - table  # what 8 warps exchange at the end
-            assert late == 0 or "8_warps" in name, f"{name} stores 16 bytes"
+    for kernel in named(kernels, "_skinny_", without=["int8"]):
+        name = kernel.name
+        threads = 64 if name == "nf4_skinny_16_bf16" else 128
+        threads = 256 if "8_warps" in name else threads
+        has_table = "nf4" in name and "shuffled" not in name
+        table = PAIRS_BYTES // (16 * threads) if has_table else 0
+        assert kernel.stored_early <= table, f"{name} stores what it decoded"
+        assert exactly(kernel.stored_early, table), name
+        late = kernel.count("STS.128") - table  # what 8 warps exchange at the end
+        assert "8_warps" in name or exactly(late, 0), f"{name} stores 16 bytes"
+
+
+def test_no_lookup_comes_before_the_table_is_there():
+    """Pieces of assembly share the table's symbol, and nothing says so to the compiler.
+
+    It may move a lookup as it likes, for a lookup has no side effects. What keeps it
+    behind the barrier is that its code is loaded there; this holds that it stays so.
+    """
+    texts = {k: v for k, v in told("-c", PTX_OF_NF4).items() if f"{PAIRS}[" in v}
+    assert len(texts) == 3, list(texts)
+    for name, text in texts.items():
+        assert text.count(f"{PAIRS}[") == 1, f"{name} has the table twice"
+        room = text.index(f"{PAIRS}[")
+        filled = text.rindex("{a, a, a, a}")
+        lookup = text.index(f"mov.u32 u, {PAIRS};")
+        assert room < filled < text.index("bar.sync", filled) < lookup, name
 
 
 def test_a_load_from_the_table_finds_two_levels(kernels):
@@ -80,9 +147,8 @@ def test_a_load_from_the_table_finds_two_levels(kernels):
 
 def test_a_launch_asks_for_the_tables_room_as_well(kernels):
     """Only a program that wants 48 KB for its buffers is given more than 48 in all."""
-    for name, kernel in kernels.items():
-        if "nf4_skinny" in name and "shuffled" not in name:
-            assert kernel.shared - TABLES >= DYNAMIC, name
+    for kernel in named(kernels, "nf4_skinny", without=["shuffled"]):
+        assert kernel.shared - TABLES >= OPT_IN_BYTES, kernel.name
 
 
 def test_two_weights_are_decoded_by_one_instruction(kernels):
@@ -111,30 +177,32 @@ def _products(kernel, kind):
 
 def test_int8_meets_int8_on_the_matrix_unit_and_outliers_their_own_dtype(kernels):
     """No code becomes a float but those of the outliers' columns, 16 of them a turn."""
-    for name, kernel in kernels.items():
-        if name.startswith(("int8_skinny", "int8_wide")):
-            integers, floats = _products(kernel, "I"), _products(kernel, "H")
-            assert integers >= 4 * floats > 0, f"{name}: {integers} and {floats}"
+    for kernel in named(kernels, "int8_skinny") + named(kernels, "int8_wide"):
+        integers, floats = _products(kernel, "I"), _products(kernel, "H")
+        assert integers >= 4 * floats > 0, f"{kernel.name}: {integers} and {floats}"
 
 
 def test_levels_are_looked_up_once_a_weight_and_written_in_whole_sectors(kernels):
     kernel = kernels["nf4_dequantize_fp16"]
-    assert kernel.count("SHFL") == 32, "32 weights a thread, a shuffle each"
-    assert kernel.count("STG") == kernel.count("STG", "128") == 4
+    assert 0 < kernel.count("SHFL") <= 32, "32 weights a thread, a shuffle each"
+    assert kernel.count("STG") == kernel.count("STG", "128") > 0
+    assert exactly((kernel.count("SHFL"), kernel.count("STG")), (32, 4))
 
 
 def test_unfolded_rows_are_written_16_bytes_at_a_time(kernels):
     for name in ("unfold_int4_fp16", "unfold_nf4_fp16"):
         kernel = kernels[name]
-        assert kernel.count("STG") == kernel.count("STG", "128") == 4, "four planes"
+        assert kernel.count("STG") == kernel.count("STG", "128") > 0, name
+        assert exactly(kernel.count("STG"), 4), "four planes"
 
 
 def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
     """16 weights a thread, 8 to a load; its 8 norms alone go through shared memory."""
     for name in ("wanda_2_of_4_fp16", "wanda_4_of_8_fp16"):
         kernel = kernels[name]
-        assert kernel.count("STG") == kernel.count("STG", "128") == 2
-        assert not kernel.count("SHFL") and kernel.count("STS") == 2
+        assert kernel.count("STG") == kernel.count("STG", "128") > 0
+        assert not kernel.count("SHFL") and kernel.count("STS") <= 2
+        assert exactly((kernel.count("STG"), kernel.count("STS")), (2, 2))
         assert sum(kernel.instructions.values()) < 16 * 24, "memory is the slower part"
     kernel = kernels["wanda_8_of_16_bf16"]
     assert kernel.count("SHFL") <= 18, "two threads show their lists to each other once"
@@ -142,15 +210,13 @@ def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):
 
 
 def test_held_rows_leave_room_for_latency(kernels):
-    for name, kernel in kernels.items():
-        if "_row" in name:
-            assert kernel.registers <= 64, f"{name}: 32 warps need 64 registers each"
+    for kernel in named(kernels, "_row"):
+        assert kernel.registers <= 64, f"{kernel.name}: 32 warps need 64 registers each"
 
 
 def test_scores_that_are_denormal_are_not_flushed(kernels):
-    for name, kernel in kernels.items():
-        if "wanda" in name:
-            assert kernel.count("FMUL") and not kernel.count("FTZ"), name
+    for kernel in named(kernels, "wanda"):
+        assert kernel.count("FMUL") and not kernel.count("FTZ"), kernel.name
 
 
 def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels):
@@ -159,7 +225,7 @@ def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels
     values |= {"bytes": 32, "pairs": 32, "nvfp4": 32}
     most = {"nearest": 16, "mx": 19, "nvfp4": 35, "stochastic": 28, "largest": 6}
     most |= {"bytes": 15, "pairs": 19}
-    casts = [kernel for name, kernel in kernels.items() if name.startswith("cast_")]
+    casts = named(kernels, "cast_")
     assert len(casts) == 15
     for kernel in casts:
         part = kernel.name.split("_")[1]
@@ -167,13 +233,16 @@ def test_a_cast_is_few_instructions_a_value_and_moves_16_bytes_at_a_time(kernels
         each -= 8 * ("wide" in kernel.name)
         assert each <= most[part], f"{kernel.name}: {each:.1f} a value"
         narrow = kernel.count("LDG") - kernel.count("LDG", "128")
-        assert narrow == (part == "nvfp4"), f"{kernel.name}: t is one load"
+        assert narrow <= (part == "nvfp4"), f"{kernel.name}: t is one load"
+        assert exactly(narrow, int(part == "nvfp4")), kernel.name
         packed = part in ("bytes", "pairs")  # 8 or 4 bytes for 8 values of a thread
         stores = kernel.count("STG") * (not packed)
         assert kernel.count("STG", "128") == stores, kernel.name
         for flushing in ("FADD.FTZ", "FMUL.FTZ", "FFMA.FTZ"):
             assert part == "nvfp4" or not kernel.count(flushing), kernel.name
-        assert kernel.count("FCHK") == (part == "nvfp4"), "t is rounded correctly"
+        exact = kernel.count("FCHK")  # of a division that is rounded correctly
+        assert (exact > 0) == (part == "nvfp4"), f"{kernel.name}: t is exact"
+        assert exactly(exact, int(part == "nvfp4")), kernel.name
 
 
 def test_columns_of_x_reach_the_matrix_unit_as_they_lie_in_memory(kernels):
@@ -183,9 +252,11 @@ def test_columns_of_x_reach_the_matrix_unit_as_they_lie_in_memory(kernels):
     """
     for name in ("hessian_fp16", "hessian_parts_bf16"):
         kernel = kernels[name]
-        assert kernel.count("HGMMA") == 4, f"{name}: 64 tokens a turn, 16 at a time"
+        assert kernel.count("HGMMA") > 0, name
+        assert exactly(kernel.count("HGMMA"), 4), f"{name}: 64 tokens, 16 at a time"
         assert kernel.count("LDGSTS") == kernel.count("LDGSTS", "128") > 0
-    assert kernels["hessian_parts_fp32"].count("HGMMA") == 2 * 6
+    products = kernels["hessian_parts_fp32"].count("HGMMA")
+    assert products > 0 and products % 6 == 0 and exactly(products, 2 * 6)
     two = kernels["hessian_parts_bf16"]
     assert two.registers <= 128 and 2 * two.shared <= SHARED, "two programs of 8 warps"
     for kernel in (kernels["hessian_fp16"], kernels["hessian_finish"]):

@@ -20,10 +20,9 @@ def layer(rows, cols, generator, tokens=400):
     return torch.randn(rows, cols, generator=generator), 2 / tokens * x.T @ x
 
 
-def through(w, hessian, settings, device, monkeypatch):
+def through(w, hessian, settings, device, by_kernel):
     """`gptq_codes` with the kernel under it, wherever this runs."""
-    if device == "cpu":
-        monkeypatch.setattr(kernel, "gptq_reference", kernel.launch)
+    by_kernel("gptq_codes", kernel._on_cuda)
     return kernel.gptq_codes(w.to(device), hessian.to(device), settings)
 
 
@@ -47,11 +46,12 @@ def output_error(w, rounded, hessian):
     ids=str,
 )
 def test_codes_grids_and_error_are_those_of_lib_quant(
-    rows, cols, settings, device, generator, monkeypatch
+    rows, cols, settings, device, generator, by_kernel
 ):
     w, hessian = layer(rows, cols, generator)
     expected = gptq(w, hessian, settings)
-    got = through(w, hessian, settings, device, monkeypatch)
+    got = through(w, hessian, settings, device, by_kernel)
+    assert by_kernel.ran == (["gptq_codes"] if device == "cpu" else [])
     codes = got.codes.cpu()
     assert codes.dtype == expected.codes.dtype
     same = (codes == expected.codes).float().mean()

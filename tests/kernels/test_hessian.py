@@ -1,7 +1,5 @@
 """XᵀX by tiles below the diagonal is the product, and H a running mean."""
 
-from functools import partial
-
 import pytest
 import torch
 
@@ -114,7 +112,7 @@ def test_every_tile_below_the_diagonal_has_one_program(device):
 
 
 def test_the_rule_splits_where_tiles_are_few(monkeypatch):
-    monkeypatch.setattr(kernel, "multiprocessors", lambda x: 132)
+    monkeypatch.setattr(kernel, "num_sms", lambda x: 132)
     for tokens, k, splits in (
         *((16384, 4096, 1), (16384, 8192, 1), (100, 576, 1)),
         *((1024, 576, 2), (16384, 576, 8), (16384, 2048, 4), (1024, 2048, 1)),
@@ -123,17 +121,20 @@ def test_the_rule_splits_where_tiles_are_few(monkeypatch):
         assert tile.splits == splits, (tokens, k)
 
 
-def test_the_stream_of_lib_quant_takes_the_kernel(device, generator, monkeypatch):
+def test_the_stream_of_lib_quant_takes_the_kernel(
+    device, generator, monkeypatch, by_kernel
+):
     x = torch.randn(60, 24, generator=generator)
     plain, through = quant.Hessian(24), quant.Hessian(24)
     plain.add(x)
     if device == "cpu":
-        small = partial(kernel.launch, tile=SMALL)
-        monkeypatch.setattr(kernel, "gram_reference", small)
+        monkeypatch.setattr(kernel, "hessian_tile", lambda x: SMALL)
+        by_kernel("add_gram", kernel._on_cuda)
         monkeypatch.setattr(kernel, "runs_on", lambda device: True)
         monkeypatch.setattr(quant, "gram", kernel.gram_on_cuda)
     through.add(x.to(device))
     got, scale = through.matrix.cpu(), plain.matrix.diagonal().max()
+    assert by_kernel.ran == (["add_gram"] if device == "cpu" else [])
     assert not torch.equal(got, plain.matrix), "it took another way"
     assert (got - plain.matrix).abs().max() <= 2.0**-20 * scale
     assert got.dtype == torch.float64 and through.samples == 60

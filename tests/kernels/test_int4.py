@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("poisoned")
 
 
 def random_matrix(rows, cols, group, generator, *, symmetric=True):
-    """Codes over the whole range, zero points at both edges, one denormal step."""
+    """Codes over the whole range, zero points at both edges, one denormal scale."""
     low, high = (-8, 7) if symmetric else (0, 15)
     shape = (rows, cols // group)
     codes = torch.randint(low, high + 1, (rows, cols), generator=generator)
@@ -39,10 +39,10 @@ def random_matrix(rows, cols, group, generator, *, symmetric=True):
 def check(y, x, w: Int4):
     """y within the bound of a float32 sum and one rounding, of the float64 product."""
     exact = int4_reference(x.double(), w, dtype=torch.float64)
-    step, zero = w.grid()
+    scale, zero = w.grid()
     codes = w.unpacked().int()
     size = (codes.unflatten(1, (w.planes.groups, -1)) - zero[..., None]).abs()
-    size = (size * step[..., None].double()).flatten(1)
+    size = (size * scale[..., None].double()).flatten(1)
     bound = 2.0**-24 * (w.planes.cols + 8) * (x.double().abs() @ size.T)
     bound += ULP[x.dtype] * (exact.abs() + bound) + 2.0**-24  # half's last denormal
     worst = ((y.double() - exact).abs() / bound).max()
@@ -153,7 +153,7 @@ def test_a_view_that_is_not_contiguous(device, generator):
 
 
 def test_the_entry_takes_what_linear_takes(device, generator):
-    w = pack_int4(round_to_nearest(torch.randn(24, 256), bits=4, group=128)).to(device)
+    w = pack_int4(random_matrix(24, 256, 128, generator, symmetric=False)).to(device)
     x = torch.randn(2, 3, 256, generator=generator).half().to(device)
     y = int4_product(x, w)
     assert y.shape == (2, 3, 24)

@@ -9,7 +9,7 @@ from torch import nn
 from lib.kernels.core.tiles import Tile, inside
 from lib.kernels.int8 import Int8Matrix, int8_linear, int8_reference, pack_int8
 from lib.kernels.int8 import product as module
-from lib.kernels.int8.product import MOST_COLUMNS, coded, launch
+from lib.kernels.int8.product import MAX_COLUMNS, coded, launch
 from lib.layers import int8 as layers
 from lib.layers.int8 import Int8Linear
 from lib.quant.outliers.int8 import outlier_features, quantize_rows
@@ -42,7 +42,7 @@ def check(y, x, w, *, threshold=6.0, bias=None):
     large[:, columns] = x[:, columns]
     regular = int8_reference(x.double() - large.double(), w, **there)
     size = large.double().abs() @ w.codes.double().abs().T
-    size = regular.abs() + size * (w.constants.double() / 127)
+    size = regular.abs() + size * (w.absmax.double() / 127)
     if bias is not None:
         exact, size = exact + bias.double(), size + bias.double().abs()
     bound = 2.0**-24 * (len(columns) + 10) * size
@@ -112,7 +112,7 @@ def test_the_tiles_that_are_chosen_by_the_rule(device, generator):
 @KERNELS
 @pytest.mark.parametrize("cols", [1, 130, 1400])
 def test_the_integer_sums_are_exact(cols, kernel, device, generator):
-    """With both constants 127, s = 1 and the sum alone is left, rounded above 2²⁴."""
+    """With both maxima 127, s = 1 and the sum alone is left, rounded above 2²⁴."""
     x = torch.randint(-127, 128, (2, cols), generator=generator)
     codes = torch.randint(-127, 128, (3, cols), generator=generator)
     x[:, 0], x[0], codes[0] = 127, 127, 127  # among them the largest sum there can be
@@ -123,14 +123,14 @@ def test_the_integer_sums_are_exact(cols, kernel, device, generator):
 
 @pytest.mark.parametrize("dtype", ULP, ids=str)
 @pytest.mark.parametrize("m", [1, 3, 4, 5, 70])
-def test_codes_constants_and_outliers_are_lib_s(m, dtype, device, generator):
+def test_codes_maxima_and_outliers_are_lib_s(m, dtype, device, generator):
     x = activations(m, 333, generator, dtype=dtype).to(device)
     x[-1, 100], x[0, 101] = 6.0, 5.96875  # the threshold itself; the bf16 below it
     columns = outlier_features(x)
     expected = quantize_rows(x.index_fill(1, columns, 0))
     wide = x.float() if device == "cpu" else x  # the interpreter's bf16 is wrong
-    codes, constants, found = coded(wide, 6.0)
-    assert torch.equal(codes, expected[0]) and torch.equal(constants, expected[1])
+    codes, absmax, found = coded(wide, 6.0)
+    assert torch.equal(codes, expected[0]) and torch.equal(absmax, expected[1])
     assert found[0] == len(columns) >= 4 and 100 in columns and 101 not in columns
     assert torch.equal(found[1 : 1 + len(columns)], columns.int())
 
@@ -138,9 +138,9 @@ def test_codes_constants_and_outliers_are_lib_s(m, dtype, device, generator):
 def test_the_ends_of_float32(device):
     x = torch.tensor([[3e38, -1e38, 1e30], [1e-37, 2e-37, 1e-45], [1e-30, 3e-31, 0]])
     expected = quantize_rows(x)
-    codes, constants, _ = coded(x.to(device), math.inf)
+    codes, absmax, _ = coded(x.to(device), math.inf)
     assert torch.equal(codes.cpu(), expected[0]) and codes[0, 1] == -42
-    assert torch.equal(constants.cpu(), expected[1])
+    assert torch.equal(absmax.cpu(), expected[1])
 
 
 def test_halves_go_to_the_even_code(device):
@@ -183,7 +183,7 @@ def test_zeros_and_denormals(kernel, device, generator):
     x = x.float()
     x[1] = 1e-40
     check(launch(x, w, **kernel), x, w)
-    nothing = Int8Matrix(torch.zeros_like(w.codes), w.constants)
+    nothing = Int8Matrix(torch.zeros_like(w.codes), w.absmax)
     assert not launch(x, nothing, **kernel).any()
 
 
@@ -217,7 +217,10 @@ def test_a_view_that_is_not_contiguous(device, generator):
 
 
 @pytest.mark.parametrize("features", [(), (3, 50)])
-def test_the_layer_takes_the_kernels(features, device, generator, monkeypatch):
+def test_the_layer_takes_the_kernels(
+    features, device, generator, monkeypatch, by_kernel
+):
+    torch.manual_seed(0)
     linear = nn.Linear(96, 17)
     x = activations(6, 96, generator, dtype=torch.float32)
     layer = Int8Linear(linear, features=features)
@@ -225,9 +228,10 @@ def test_the_layer_takes_the_kernels(features, device, generator, monkeypatch):
         expected = layer(x)
         if device == "cpu":
             monkeypatch.setattr(layers, "runs_on", lambda device: True)
-            monkeypatch.setattr(module, "int8_reference", launch)
+        by_kernel("int8_linear", module._on_cuda)
         y = layer.to(device)(x.to(device).view(2, 3, 96)).cpu().flatten(0, 1)
         assert torch.allclose(y, expected, rtol=1e-5, atol=1e-5)
+        assert by_kernel.ran == (["int8_linear"] if device == "cpu" else [])
         monkeypatch.setattr(module, "checked_activations", None)
         with pytest.raises(TypeError, match="not callable"):
             layer(x.to(device))
@@ -251,7 +255,7 @@ def test_the_entry_is_one_node_for_the_compiler(device, generator):
     x = activations(2, 128, generator).to(device)
     torch.library.opcheck(
         torch.ops.llm_compression.int8_linear,
-        (x, w.codes, w.constants, None, 6.0),
+        (x, w.codes, w.absmax, None, 6.0),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -279,5 +283,5 @@ def test_what_cannot_be_packed():
         pack_int8(torch.tensor([[1.0, torch.inf]]))
     with pytest.raises(ValueError, match=r"\(0, 3\)"):
         pack_int8(torch.zeros(0, 3))
-    with pytest.raises(ValueError, match=f"at most {MOST_COLUMNS}"):
-        pack_int8(torch.zeros(1, MOST_COLUMNS + 1))
+    with pytest.raises(ValueError, match=f"at most {MAX_COLUMNS}"):
+        pack_int8(torch.zeros(1, MAX_COLUMNS + 1))

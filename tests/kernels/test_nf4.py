@@ -22,19 +22,19 @@ pytestmark = pytest.mark.usefixtures("poisoned")
 
 
 def moved(quantized: FourBit, device) -> FourBit:
-    constants = quantized.scales
-    if isinstance(constants, DoubleScales):
-        constants = DoubleScales(
-            constants.codes.to(device),
-            constants.scales.to(device),
-            constants.mean.to(device),
-            constants.block,
+    scales = quantized.scales
+    if isinstance(scales, DoubleScales):
+        scales = DoubleScales(
+            scales.codes.to(device),
+            scales.scales.to(device),
+            scales.mean.to(device),
+            scales.block,
         )
     else:
-        constants = constants.to(device)
+        scales = scales.to(device)
     return FourBit(
         quantized.packed.to(device),
-        constants,
+        scales,
         quantized.kind,
         quantized.block,
         quantized.shape,
@@ -47,7 +47,7 @@ def check(y, x, w):
     exact = nf4.nf4_reference(x.double(), w, dtype=torch.float64)
     levels = normal_float_levels().to(x.device, torch.float64)
     size = levels[w.unpacked().int()].abs()
-    size = size.unflatten(1, (w.planes.groups, -1)) * w.scales()[..., None].abs()
+    size = size.unflatten(1, (w.planes.groups, -1)) * w.block_scales()[..., None].abs()
     terms = x.double().abs() @ size.flatten(1).T
     bound = (LEVEL[x.dtype] + 2.0**-24 * (w.planes.cols + 8)) * terms
     bound += LEVEL[x.dtype] * (exact.abs() + bound) + 2.0**-24
@@ -80,7 +80,7 @@ def test_other_dtypes(dtype, device, generator):
     run(2, 16, 256, device, generator, dtype=dtype)
 
 
-def test_more_constants_than_one_nested_block(device, generator):
+def test_more_scales_than_one_nested_block(device, generator):
     run(1, 40, 1024, device, generator)
 
 
@@ -117,7 +117,7 @@ def test_dequantization_is_bit_for_bit(shape, block, double, dtype, device, gene
     assert got.dtype == dtype and torch.equal(got, dequantize_4bit(quantized))
 
 
-def test_denormal_constants(device, generator):
+def test_denormal_scales(device, generator):
     w = torch.randn(2, 64, generator=generator) * 2.0**-22
     quantized = quantize_4bit(w.half())
     got = dequantize(moved(quantized, device)).cpu()
@@ -134,7 +134,7 @@ def test_the_entries(device, generator):
     assert torch.equal(got, dequantize_4bit(quantized))
     torch.library.opcheck(
         torch.ops.llm_compression.nf4_product,
-        (x[0], w.codes, w.constants, w.nested, w.mean, 64, 256),
+        (x[0], w.codes, w.scales, w.nested, w.mean, 64, 256),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -161,10 +161,10 @@ def test_a_table_is_filled_where_it_pays_and_the_launch_asks_for_its_room(
 ):
     planes, rows = Planes(cols, block), 4096
     codes = torch.empty(planes.chunks, rows, planes.length, dtype=torch.int16)
-    constants = torch.zeros(planes.chunks, rows, 1)
-    w = nf4.Nf4(codes, constants, torch.zeros(1), torch.zeros(()), planes, 1)
+    scales = torch.zeros(planes.chunks, rows, 1)
+    w = nf4.Nf4(codes, scales, torch.zeros(1), torch.zeros(()), planes, 1)
     x = torch.zeros(tokens, cols, dtype=torch.float16)
     tile = nf4.nf4_tile(x, w)
-    assert nf4.by_pairs(tile, planes, 2) == (tile.rows * cols >= nf4.PAYS)
-    assert not nf4.by_pairs(tile, planes, 4), "float32 reads its own levels"
-    assert nf4.on_their_way(tile, planes, 2) <= (227 - 34) << 10
+    assert nf4.has_pair_table(tile, planes, 2) == (tile.rows * cols >= nf4.TABLE_PAYS)
+    assert not nf4.has_pair_table(tile, planes, 4), "float32 reads its own levels"
+    assert nf4.buffer_bytes(tile, planes, 2) <= (227 - 34) << 10

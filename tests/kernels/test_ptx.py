@@ -10,8 +10,9 @@ import torch
 
 from lib.kernels.int4.product_triton import _unpack_two
 from lib.kernels.nf4.assembly import (
+    PAIRS,
     bytes_text,
-    constant_text,
+    level_text,
     pair_text,
     pairs_text,
     words_text,
@@ -51,9 +52,9 @@ def test_a_load_finds_the_levels_of_two_codes_and_no_lane_waits(dtype):
     table = np.zeros((256, 8, 4), np.uint32)  # bytes, copies
     at = ptx.START + 16 * np.arange(2048, dtype=np.uint32)
     for part in at.reshape(64, 32):
-        stored = {"pairs": table.reshape(-1)}
+        stored = {PAIRS: table.reshape(-1)}
         ptx.run(pair_text(dtype), [part, (part - ptx.START) // 128], 1, stored)
-    table = {"pairs": table.reshape(-1)}
+    table = {PAIRS: table.reshape(-1)}
     for plane, out in enumerate(ptx.run(pairs_text(), [w], 4, table)):
         q = np.stack([w >> 8 * plane & 15, w >> 8 * plane + 4 & 15], 1)
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
@@ -68,10 +69,11 @@ def test_shuffles_look_up_the_levels_of_pairs(dtype):
         assert np.array_equal(out.view(np.uint16).reshape(32, 2), levels[q])
 
 
-def test_a_constant_s_level_is_found_by_its_low_byte():
+def test_the_level_of_a_scale_is_found_by_its_low_byte():
     w, levels = words(4), dynamic_levels().numpy()
-    table = {"dynamic": levels.copy().view(np.uint32)}
-    (out,) = ptx.run(constant_text(), [w], 1, table, alone=False)
+    table = {"levels": levels.copy().view(np.uint32)}
+    address = np.full(32, ptx.START, np.uint32)
+    (out,) = ptx.run(level_text(), [w, address], 1, table, alone=False)
     assert np.array_equal(out.view(np.float32), levels[w & 255])
 
 

@@ -17,8 +17,8 @@ from lib.kernels.two_of_four.storage import (
     launch_decompress,
 )
 from lib.kernels.wanda.masks import (
-    CHUNK,
-    HELD,
+    MAX_HELD_BYTES,
+    STREAMED_COLS,
     checked_norm,
     launch_n_of_m,
     launch_per_row,
@@ -110,7 +110,7 @@ def test_per_row(sparsity, streamed, device, generator):
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-@pytest.mark.parametrize("cols", [1, 2, 31, 33, 1024, CHUNK + 3])
+@pytest.mark.parametrize("cols", [1, 2, 31, 33, 1024, STREAMED_COLS + 3])
 def test_rows_that_straddle_the_block(cols, streamed, device, generator):
     w = torch.randn(2, cols, generator=generator).half()
     norm = torch.rand(cols, generator=generator)
@@ -118,12 +118,12 @@ def test_rows_that_straddle_the_block(cols, streamed, device, generator):
 
 
 def test_equals_that_straddle_the_chunks_of_a_row(device):
-    w = torch.ones(1, CHUNK + 64).half()
-    run_per_row(w, torch.ones(CHUNK + 64), 0.005, device, streamed=True)
+    w = torch.ones(1, STREAMED_COLS + 64).half()
+    run_per_row(w, torch.ones(STREAMED_COLS + 64), 0.005, device, streamed=True)
 
 
 def test_a_row_too_long_to_hold(device, generator):
-    w, norm = drawn(1, HELD // 4 + 1, generator, torch.float32)
+    w, norm = drawn(1, MAX_HELD_BYTES // 4 + 1, generator, torch.float32)
     run_per_row(w, norm, 0.5, device)
 
 

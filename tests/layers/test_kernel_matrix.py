@@ -2,13 +2,14 @@
 
 import copy
 import io
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from lib.kernels.core import compiler
-from lib.kernels.core.planes import FOUR, Planes
+from lib.kernels.core.planes import PLANES_PER_WORD, Planes
 from lib.kernels.int4 import product as int4
 from lib.kernels.nf4 import product as nf4
 from lib.kernels.unfold import dense as unfold
@@ -17,7 +18,7 @@ from lib.layers.kernel_matrix import MOST_TOKENS, KernelMatrix
 from lib.layers.packed import PackedLinear
 from lib.layers.stored import StoredMatrix
 from lib.models.packed_file import load_quantized, save_quantized
-from lib.quant.codebooks.normal_float import quantize_4bit
+from lib.quant.codebooks.normal_float import FourBit, quantize_4bit
 from lib.quant.serialize import serialize
 from lib.quant.solvers.gptq import GPTQ
 from lib.quant.solvers.hessian import Hessian
@@ -53,14 +54,21 @@ def quantized(request, generator):
 
 
 @pytest.fixture
-def gpu(device, monkeypatch):
+def gpu(device, monkeypatch, by_kernel):
     """Where the layers take kernels: a GPU, or a CPU that is taken for one."""
     if device == "cpu":
         monkeypatch.setattr(packed, "runs_on", lambda device: True)
-        monkeypatch.setattr(int4, "int4_reference", int4.launch)
-        monkeypatch.setattr(nf4, "nf4_reference", nf4.launch)
-        monkeypatch.setattr(unfold, "unfold_reference", unfold.launch)
+    by_kernel("int4_product", int4._on_cuda)
+    by_kernel("nf4_product", nf4._on_cuda)
+    by_kernel("unfold", unfold._on_cuda)
     return device
+
+
+def plain(quantized):
+    """Ŵ in float32, by lib.quant alone."""
+    if isinstance(quantized, FourBit):
+        quantized = replace(quantized, dtype=torch.float32)
+    return quantized.dequantize()
 
 
 @pytest.fixture
@@ -96,17 +104,24 @@ def test_unfolded_it_is_the_matrix(quantized, dtype, device):
     weight = KernelMatrix.from_quantized(quantized).to(device).weight
     w = unfold.launch(weight, dtype)
     assert torch.equal(w, unfold.unfold_reference(weight, dtype)) and w.dtype == dtype
+    if (order := getattr(quantized, "order", None)) is None:
+        order = torch.arange(COLS)
+    assert torch.equal(w.cpu(), plain(quantized)[:, order].to(dtype))
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_it_is_the_product_with_the_unpacked_matrix(quantized, bias, gpu, generator):
+def test_it_is_the_product_with_the_unpacked_matrix(
+    quantized, bias, gpu, by_kernel, generator
+):
     b = torch.randn(ROWS, generator=generator) if bias else None
     x = torch.randn(2, 3, COLS, generator=generator)
-    w = KernelMatrix.from_quantized(quantized).matrix(torch.float32).double()
+    w = plain(quantized).double()
     exact = x.double() @ w.T + (0.0 if b is None else b.double())
     layer = PackedLinear.from_quantized(quantized, b).to(gpu)
     assert isinstance(layer.held, KernelMatrix)
     y = layer(x.to(gpu)).cpu()
+    product = "nf4_product" if isinstance(quantized, FourBit) else "int4_product"
+    assert by_kernel.ran == ([product] if gpu == "cpu" else []), "the kernel, and once"
     assert y.shape == (2, 3, ROWS) and y.dtype == x.dtype
     terms = x.double().abs() @ w.abs().T + (0 if b is None else b.abs())
     assert ((y - exact).abs() <= 2.0**-23 * (COLS + 8) * terms).all()
@@ -121,7 +136,7 @@ def test_many_tokens_gradients_and_float64_take_the_matrix(quantized, gpu, gener
     assert not layer.held.suits(x[:1].double()) and not layer.held.suits(learns)
     with torch.no_grad():
         assert layer.held.suits(learns)
-    w = KernelMatrix.from_quantized(quantized).matrix(torch.float32).to(x)
+    w = plain(quantized).to(x)
     assert torch.allclose(layer(x), x @ w.T, atol=1e-4)
     assert torch.allclose(layer(x[:2].double()), x[:2].double() @ w.double().T)
     layer(learns).sum().backward()
@@ -201,7 +216,7 @@ def test_few_groups_are_padded_little():
     ):
         planes = Planes(cols, group)
         assert planes.length == length, (cols, group)
-        assert FOUR * planes.chunks * planes.length == padded, (cols, group)
+        assert PLANES_PER_WORD * planes.chunks * planes.length == padded, (cols, group)
 
 
 def test_casts_round_no_constant_on_a_cpu_either(quantized):

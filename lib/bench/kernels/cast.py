@@ -26,7 +26,7 @@ from lib.formats import (
 from lib.formats.floating import power_of_two_below
 from lib.kernels.cast import fake_blocks, fake_cast
 from lib.kernels.cast.codes import cast_codes, codes_reference
-from lib.kernels.cast.philox import coins
+from lib.kernels.cast.philox import uniforms
 from lib.kernels.cast.rounding import blocks_reference, cast_reference
 
 TOKENS = (1,)  # there are none
@@ -93,7 +93,7 @@ def cases() -> Iterator[tuple[str, float, Ways]]:
         {
             "ours": lambda x: fake_cast(x, FP8_E4M3, seed=SEED, **random),
             "exact": lambda x: cast_reference(
-                x, FP8_E4M3, "saturate", coins(SEED, x.numel(), x.device)
+                x, FP8_E4M3, "saturate", uniforms(SEED, x.numel(), x.device)
             ),
             "eager": lambda x: round_to(x, FP8_E4M3, **random),
         },

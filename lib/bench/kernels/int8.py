@@ -50,7 +50,7 @@ def bitsandbytes(x: Tensor, weights: list[Int8Matrix]) -> float:
 
     def state(w: Int8Matrix) -> bnb.MatmulLtState:
         state = bnb.MatmulLtState()
-        state.CB, state.SCB = w.codes, w.constants
+        state.CB, state.SCB = w.codes, w.absmax
         state.has_fp16_weights = state.is_training = False
         return state
 
@@ -64,10 +64,10 @@ def bitsandbytes(x: Tensor, weights: list[Int8Matrix]) -> float:
 
 def int_mm(x: Tensor, weights: list[Int8Matrix]) -> Calls:
     """`torch._int_mm` on codes that are there already, its sums rescaled eagerly."""
-    codes, constants = quantize_rows(x)
+    codes, absmax = quantize_rows(x)
 
     def product(w: Int8Matrix) -> Tensor:
-        return rescale(torch._int_mm(codes, w.codes.T), constants, w.constants).half()
+        return rescale(torch._int_mm(codes, w.codes.T), absmax, w.absmax).half()
 
     return [partial(product, w) for w in weights]
 

@@ -40,10 +40,10 @@ def random_nf4(n: int, k: int, *, device: str) -> list[Nf4]:
         shape = (planes.chunks, n, planes.length)
         codes = torch.randint(-(2**15), 2**15, shape, dtype=torch.int16, device=device)
         shape = (planes.groups, n)
-        constants = torch.randint(256, shape, dtype=torch.uint8, device=device)
+        scales = torch.randint(256, shape, dtype=torch.uint8, device=device)
         return Nf4(
             codes,
-            pack_constants(constants, planes),
+            pack_constants(scales, planes),
             torch.rand(nested, device=device),
             torch.tensor(2.5, device=device),
             planes,

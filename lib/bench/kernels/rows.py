@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lib.bench.timing import bandwidth, microseconds
-from lib.kernels.core.tiles import MEASURED, Tile, bucket, keep
+from lib.kernels.core.tiles import MEASURED, Tile, bucket, save
 
 Calls = Sequence[Callable[[], object]]
 FLOPS = 790e6  # of fp16 a microsecond, what an H100's matrix unit keeps up
@@ -191,7 +191,7 @@ def best_tiles(operation: str, cases: Iterable[Case]) -> list[dict[str, Any]]:
         if times:
             best = min(times, key=times.get)
             MEASURED[operation, torch.cuda.get_device_name(), where] = best
-            keep()
+            save()
             print(f"{operation} {where}: {best} {times[best]:.1f}", flush=True)
     return notes
 

@@ -1,6 +1,7 @@
 """Small floating-point formats: rounding there and back, and the codes themselves.
 
-Read in order: `rounding`, `rounding_triton`, `philox` (coins); `codes`, `codes_triton`.
+Read in order: `rounding`, `rounding_triton`, `philox` (random numbers); `codes`,
+`codes_triton`.
 """
 
 from lib.kernels.cast.codes import cast_codes

@@ -7,8 +7,8 @@ bit those of `lib.formats.encode`. NaN has no sign, also where it came from an o
 and becomes the largest number where a format has none, as the hardware's conversions
 have it. The order in a byte is that of torch's float4_e2m1fn_x2.
 
-Read in order: `codes_reference`, `numbers`, `launch` (its kernel: codes_triton.py),
-`cast_codes`.
+Read in order: `codes_reference`, `numbers`, `launch` (its kernel is in
+codes_triton.py), `cast_codes`.
 """
 
 import math
@@ -70,7 +70,10 @@ def numbers(fmt: FloatFormat, overflow: str) -> tuple[int | float, ...]:
 def launch(
     x: Float[Tensor, "*rows cols"], fmt: FloatFormat, overflow: str
 ) -> UInt8[Tensor, "*rows bytes"]:
-    """The same bytes by the kernel."""
+    """The same bytes by the kernel.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     x = x.contiguous().to(widened(x.dtype))
     y, count = x.new_empty(_shape(x, fmt), dtype=torch.uint8), x.numel()
@@ -86,7 +89,8 @@ def cast_codes(
     """The codes of x rounded to nearest: on a GPU by the kernel.
 
     ValueError for another dtype than fp16, bf16 or float32, a format of more than 8
-    bits or beyond float32, or an odd row where two codes share a byte.
+    bits or beyond float32, an odd row where two codes share a byte, or another overflow
+    than infinity and saturate.
     """
     if x.dtype not in DTYPES:
         raise ValueError(f"x is {x.dtype}, not one of {', '.join(map(str, DTYPES))}")

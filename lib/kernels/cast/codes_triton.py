@@ -1,13 +1,17 @@
-"""The kernel of codes.py: a number's code, from the sum that rounds it.
+"""The kernel of cast/codes.py: a number's code, from the sum that rounds it.
 
     |x| + C = C + k gap        code = sign | (E - E_min) 2^m + k
 
-C and the gap are those of cast_triton.py. C ends in zeros, so the sum ends in k.
+C and the gap are those of rounding_triton.py. C ends in zeros, so the sum ends in k: a
+subnormal has E = E_min, and the code k alone.
+
+A program has PARTS blocks of BLOCK neighbouring values, all read before any is written.
+Up to 4 bits a thread packs two neighbours into a byte. What exceeds `count` is masked.
 
 Read in order: `_code`, `codes`.
 """
 
-from lib.kernels.cast.rounding_triton import _EXPONENT, _SIGN, _bits, _value
+from lib.kernels.cast.rounding_triton import EXPONENT, SIGN, bits_of, value
 from lib.kernels.core.compiler import no_type_check, tl, triton
 
 CODED = ("least", "step", "lift", "by", "first", "cap", "limit", "quiet")
@@ -25,13 +29,13 @@ def _code(v, numbers, BITS: tl.constexpr, AT: tl.constexpr):
     MORE: tl.constexpr = 2 ** (AT - 24)
     a = tl.abs(v)
     low = tl.minimum(a, cap)
-    c = tl.maximum(_bits(low) & _EXPONENT, least)  # of 2^E
-    code = _bits(low + _value(c) * step) * (lift * MORE)
+    c = tl.maximum(bits_of(low) & EXPONENT, least)  # of 2^E
+    code = bits_of(low + value(c) * step) * (lift * MORE)
     code += c * (by * MORE) - first * MORE
     if AT + BITS == 32:
-        code |= _bits(v) & _SIGN
+        code |= bits_of(v) & SIGN
     else:
-        code |= (_bits(v) >> (32 - AT - BITS)) & (1 << (AT + BITS - 1))
+        code |= (bits_of(v) >> (32 - AT - BITS)) & (1 << (AT + BITS - 1))
     return tl.where(a <= limit, code, quiet * MORE)
 
 
@@ -56,8 +60,8 @@ def codes(
     start = tl.program_id(0).to(tl.int64) * PARTS
     read = ()
     for part in tl.static_range(PARTS):
-        at = (start + part) * BLOCK + tl.arange(0, BLOCK)
-        read += (tl.load(x + at, mask=at < count, other=0).to(tl.float32),)
+        offset = (start + part) * BLOCK + tl.arange(0, BLOCK)
+        read += (tl.load(x + offset, mask=offset < count, other=0).to(tl.float32),)
     for part in tl.static_range(PARTS):
         if BITS > 4:
             code = _code(read[part], numbers, BITS, 24)
@@ -66,5 +70,5 @@ def codes(
             code = _code(low, numbers, BITS, 24)
             code += _code(high, numbers, BITS, 28)
         code = (code.to(tl.uint32, bitcast=True) >> 24).to(tl.uint8)
-        at = (start + part) * BYTES + tl.arange(0, BYTES)
-        tl.store(y + at, code, mask=at < count // (BLOCK // BYTES))
+        offset = (start + part) * BYTES + tl.arange(0, BYTES)
+        tl.store(y + offset, code, mask=offset < count // (BLOCK // BYTES))

@@ -7,7 +7,7 @@ Nothing is stored between calls, so that every thread makes its own words, and a
 makes the same ones on every device: these are bit for bit those of `tl.randint4x`.
 Seven rounds are the fewest that pass every test of BigCrush; Triton's ten cost more.
 
-Read in order: `words`, `coins`.
+Read in order: `words`, `uniforms`.
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 4.3.
 """
 
@@ -19,7 +19,7 @@ A, B = 0xD2511F53, 0xCD9E8D57  # multipliers
 KEYS = 0x9E3779B9, 0xBB67AE85  # what k grows by
 WORD = (1 << 32) - 1
 ROUNDS = 7
-QUARTER = 1024  # values whose coins are the same word of neighbouring counters
+QUARTER = 1024  # values whose numbers are the same word of neighbouring counters
 
 
 def words(
@@ -41,7 +41,7 @@ def right_half(word: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
     return word & WORD
 
 
-def coins(
+def uniforms(
     seed: int, count: int, device: torch.device | str = "cpu"
 ) -> Float32[Tensor, "count"]:
     """Multiples of 2⁻²⁴ in [0, 1), from the upper 24 bits of each value's word.

@@ -10,8 +10,9 @@ mask or shift count double: an H100 has half as many units for them, 19 a value 
 time of 4 bytes. The ten kernels of `round_to` move 84 bytes.
 
 To nearest, bit for bit `lib.formats`: ties to even, subnormals, -0, infinity and NaN.
-Stochastic: `round_to` with the coins of philox.py, the same on every device; but below
-2^E_min the covered part of a gap is first rounded to 23 - m bits (52 - m in float64).
+Stochastic: `round_to` with uniform numbers of philox.py, the same on every device; but
+below 2^E_min the covered part of a gap is first rounded to 23 - m bits (in float64 to
+52 - m).
 A block with an infinity or a NaN is NaN, as OCP has it; so is all of NVFP4's.
 
 Read in order: `fake_cast`, `fields`, `scalars`, `launch_cast`; `fake_blocks`,
@@ -31,7 +32,7 @@ from lib.formats.floating import (
     round_to,
 )
 from lib.formats.microscaling import BlockFormat, round_to_blocks
-from lib.kernels.cast.philox import QUARTER, ROUNDS, coins
+from lib.kernels.cast.philox import QUARTER, ROUNDS, uniforms
 from lib.kernels.cast.rounding_triton import largest as _largest
 from lib.kernels.cast.rounding_triton import microscaled as _microscaled
 from lib.kernels.cast.rounding_triton import nearest as _nearest
@@ -46,7 +47,7 @@ SPECIALS = ("ieee", "nan", "none")
 
 
 def fits_float32(fmt: FloatFormat) -> bool:
-    """Whether float32 holds C = 2^(E - m + 23) and a coin's share of every gap."""
+    """Whether float32 holds C = 2^(E - m + 23) and a 2^-24th of every gap."""
     m = fmt.fraction_bits
     least, most = fmt.min_exponent - m - 24, fmt.max_exponent - m + 23
     return m <= 22 and least >= -149 and most <= 127
@@ -79,13 +80,13 @@ def cast_reference(
     x: Float[Tensor, "*shape"],
     fmt: FloatFormat,
     overflow: str,
-    coin: Float32[Tensor, "count"] | None = None,
+    uniform: Float32[Tensor, "count"] | None = None,
 ) -> Float[Tensor, "*shape"]:
-    """`round_to`: nearest, or up where the coin is below what x covers of the gap.
+    """`round_to`: nearest, or up where the uniform is below what x covers of the gap.
 
     A number below 2^E_min is looked at in its sum with 2^E_min: the gaps are the same.
     """
-    if coin is None:
+    if uniform is None:
         return round_to(x, fmt, overflow=overflow)
     a = x.to(torch.float32 if fits_float32(fmt) else torch.float64)
     least = fmt.smallest_normal
@@ -93,7 +94,7 @@ def cast_reference(
     from_base = a.abs() + base
     binade = power_of_two_below(from_base, fmt)
     k = from_base / binade * 2.0**fmt.fraction_bits
-    k = k.floor() + (coin.view(x.shape) < k - k.floor())
+    k = k.floor() + (uniform.view(x.shape) < k - k.floor())
     y = k * 2.0**-fmt.fraction_bits * binade - base
     beyond = torch.tensor(fmt.beyond(overflow), dtype=a.dtype, device=a.device)
     return torch.where(y > fmt.max, beyond, y).copysign(a).to(x.dtype)
@@ -102,7 +103,10 @@ def cast_reference(
 def launch_cast(
     x: Float[Tensor, "*shape"], fmt: FloatFormat, overflow: str, seed: int | None
 ) -> Float[Tensor, "*shape"]:
-    """x̂ by a kernel: to nearest, or with a seed stochastically."""
+    """x̂ by a kernel: to nearest, or with a seed stochastically.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     dtype, (wide, numbers) = x.dtype, scalars(fmt, overflow, x.dtype)
     x = x.contiguous().to(widened(dtype))
@@ -127,9 +131,10 @@ def fake_cast(
 ) -> Float[Tensor, "*shape"]:
     """What x becomes when it is stored in `fmt`; same shape, same dtype, no gradient.
 
-    `lib.formats.round_to` in one kernel on a GPU, with a seed for a generator: coins
-    follow from it and a value's place, so another call takes another seed. ValueError
-    for another dtype than fp16, bf16 or float32, or a seed that is missing or idle.
+    `lib.formats.round_to` in one kernel on a GPU, with a seed for a generator: random
+    numbers follow from it and a value's index, so another call takes another seed.
+    ValueError for another dtype than fp16, bf16 or float32, a rounding or an overflow
+    that `round_to` does not know, or a seed that is missing or idle.
     """
     if x.dtype not in DTYPES:
         raise ValueError(f"x is {x.dtype}, not one of {', '.join(map(str, DTYPES))}")
@@ -160,7 +165,10 @@ def blocks_reference(
 def launch_blocks(
     x: Float[Tensor, "*rows cols"], fmt: BlockFormat
 ) -> Float[Tensor, "*rows cols"]:
-    """x̂ by a kernel, in blocks along the last axis."""
+    """x̂ by a kernel, in blocks along the last axis.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     dtype, element = x.dtype, fmt.element
     x = x.contiguous().to(widened(dtype))
@@ -249,8 +257,8 @@ torch.library.define(
 
 @torch.library.impl("llm_compression::fake_cast", "CPU")
 def _cast_on_cpu(x: Tensor, fmt: list[int], overflow: str, seed: int | None) -> Tensor:
-    coin = None if seed is None else coins(seed, x.numel(), x.device)
-    return cast_reference(x, format_of(fmt), overflow, coin)
+    uniform = None if seed is None else uniforms(seed, x.numel(), x.device)
+    return cast_reference(x, format_of(fmt), overflow, uniform)
 
 
 @torch.library.impl("llm_compression::fake_cast", "CUDA")

@@ -8,7 +8,7 @@ A kernel is written as if Triton were always there:
     @no_type_check          # shapes inside a kernel are Triton's business
     def _kernel(x, y, N, BLOCK: tl.constexpr): ...
 
-Read in order: `INTERPRETED`, `require_triton`, `widened`, `in_a_row`.
+Read in order: `INTERPRETED`, `require_triton`, `widened`, `pdl_options`.
 """
 
 from functools import cache
@@ -37,8 +37,8 @@ __all__ = [
     "MISSING",
     "gdc_launch_dependents",
     "gdc_wait",
-    "in_a_row",
     "no_type_check",
+    "pdl_options",
     "require_triton",
     "runs_on",
     "tl",
@@ -73,13 +73,14 @@ def widened(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if INTERPRETED else dtype
 
 
-def in_a_row(x: Tensor) -> dict[str, bool]:
-    """Launch options for a kernel that waits by itself for the one before (blocks.py).
+def pdl_options(x: Tensor) -> dict[str, bool]:
+    """Launch options of a kernel that calls `pdl_wait` (blocks.py).
 
-    From Hopper on, its programs may then take their places while that one ends.
+    Programmatic dependent launch exists from Hopper on: the GPU may start this kernel's
+    programs while the kernel before it still runs.
     """
     able = x.is_cuda and _capability(x.device) >= (9, 0)
-    return {"CHAINED": True, "launch_pdl": True} if able else {"CHAINED": False}
+    return {"PDL": True, "launch_pdl": True} if able else {"PDL": False}
 
 
 @cache

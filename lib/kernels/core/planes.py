@@ -2,10 +2,11 @@
 
     word[c, n, i] = Σ_j code[n, column(4c + j, i)] · 16^j          (chunks, rows, L)
 
-Plane p holds L columns of one group; a word of 16 bits holds the same place i of four
-planes. One mask and one shift then free the codes of L neighbours at once, in the order
-in which the activations lie in memory, and no code has to move between threads. A
-block of rows is contiguous for each chunk: long loads, whichever row comes first.
+Plane p holds L columns of one group. A chunk is four planes; a word of 16 bits holds
+the i-th code of each of its planes. So one shift and one mask extract the codes of L
+neighbouring columns at once, in the order in which the activations lie in memory, and
+no code has to move between threads. Within a chunk the rows are contiguous: a program
+reads its rows in long loads, whichever row it begins with.
 
     column(p, i) = G ⌊p / P⌋ + L (p mod P) + i,    P = ⌈G / L⌉ planes to a group of G
 
@@ -18,27 +19,41 @@ A group that L does not divide is padded to P L columns, and the planes to a mul
 four, with codes that meet no activation. L is 64 where it divides G, unless 32 pads
 less: 576 columns in groups of 64 fill nine of twelve planes of 64, or 18 of 20 of 32.
 
-The constants of a chunk's groups lie side by side, filled up to four bytes: the least
-that the hardware copies in the background.
+The constants of a chunk's groups (a scale, or a scale and a zero point) lie side by
+side, filled up to four bytes: the least that the hardware copies in the background.
 
-Read in order: `Planes`; `pack_planes`, `pack_pairs`, `pack_constants`, each with its
-way back.
+Read in order: `Planes`, `Layout`; `pack_planes`, `pack_pairs`, `pack_constants`, each
+with its way back.
 """
 
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import gcd
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int, Int16, Integer, Shaped, UInt8
 from torch import Tensor
 
-FOUR = 4  # codes in a word of 16 bits, bits in a code
+PLANES_PER_WORD = 4  # and so planes of a chunk
+CODE_BITS = 4
+
+
+class Layout(NamedTuple):
+    """What a kernel has to know of `Planes` when it is compiled: one constexpr."""
+
+    G: int  # columns of a group
+    P: int  # planes of a group
+    L: int  # columns of a plane
+    Q: int  # constants of a chunk
 
 
 @dataclass(frozen=True)
 class Planes:
-    """Where each column of a matrix of `cols` columns in groups of `group` lies."""
+    """Where each column of a matrix of `cols` columns in groups of `group` lies.
+
+    ValueError where the groups do not divide the columns.
+    """
 
     cols: int
     group: int
@@ -57,7 +72,7 @@ class Planes:
     @cached_property
     def length(self) -> int:
         """L, the columns of a plane."""
-        left = self.cols // 64 % FOUR  # planes of 64 that no whole chunk holds
+        left = self.cols // 64 % PLANES_PER_WORD  # planes of 64 beyond whole chunks
         return 64 if self.group % 64 == 0 and left in (0, 3) else 32
 
     @cached_property
@@ -67,75 +82,81 @@ class Planes:
 
     @cached_property
     def chunks(self) -> int:
-        """Words that hold one place of every plane."""
-        return -(-self.groups * self.per_group // FOUR)
+        """Chunks of four planes in a row, the last one perhaps padded."""
+        return -(-self.groups * self.per_group // PLANES_PER_WORD)
 
     @cached_property
-    def places(self) -> int:
-        """Constants of a chunk, 1, 2 or 4: one for all planes that share a group."""
-        return FOUR // gcd(FOUR, self.per_group)
+    def constants_per_chunk(self) -> int:
+        """1, 2 or 4: one constant for all planes of the chunk that share a group."""
+        return PLANES_PER_WORD // gcd(PLANES_PER_WORD, self.per_group)
 
     @cached_property
     def seamless(self) -> bool:
         """No column is padding: plane p begins at column L p, to the last plane."""
-        return FOUR * self.chunks * self.length == self.cols
+        return PLANES_PER_WORD * self.chunks * self.length == self.cols
 
     @cached_property
-    def layout(self) -> dict[str, int]:
-        """What the kernels want to know of it when they are compiled."""
-        return {
-            "G": self.group,
-            "P": self.per_group,
-            "L": self.length,
-            "Q": self.places,
-        }
+    def layout(self) -> Layout:
+        """What the kernels have to know of it when they are compiled."""
+        return Layout(self.group, self.per_group, self.length, self.constants_per_chunk)
 
     def columns(self) -> Int[Tensor, "planes length"]:
-        """The column at each place of each plane; -1 where there is none."""
-        plane = torch.arange(FOUR * self.chunks)[:, None]
-        place = torch.arange(self.length)[None]
-        within = plane % self.per_group * self.length + place
+        """column(p, i) of every plane p and index i in it; -1 where it is padding."""
+        plane = torch.arange(PLANES_PER_WORD * self.chunks)[:, None]
+        index = torch.arange(self.length)[None]
+        within = plane % self.per_group * self.length + index
         group = plane // self.per_group
-        here = (within < self.group) & (group < self.groups)
-        return torch.where(here, group * self.group + within, -1)
+        mask = (within < self.group) & (group < self.groups)
+        return torch.where(mask, group * self.group + within, -1)
 
 
 @cache
 def planes_of(cols: int, group: int) -> Planes:
-    """The same `Planes` for the same matrix, so that a call computes nothing anew."""
+    """The same `Planes` for the same matrix, so that a call computes nothing anew.
+
+    ValueError where the groups do not divide the columns.
+    """
     return Planes(cols, group)
 
 
-def _in_places(
+def _cut_into_planes(
     codes: UInt8[Tensor, "rows cols"], planes: Planes
 ) -> UInt8[Tensor, "chunks rows four length"]:
-    """Each place's code, 0 where no column is."""
-    if codes.numel() and codes.max() > 15:
-        raise ValueError(f"code {codes.max().item()} does not fit 4 bits")
+    """The codes plane by plane, 0 where a plane is padding."""
+    if codes.numel() and codes.max() >= 1 << CODE_BITS:
+        raise ValueError(f"code {codes.max().item()} does not fit {CODE_BITS} bits")
     if planes.chunks * planes.length * len(codes) >= 2**31:
         raise ValueError(f"{tuple(codes.shape)} codes are too many for 32-bit offsets")
     padded = torch.nn.functional.pad(codes, (0, 1))  # column -1: what no x meets
-    places = padded[:, planes.columns().to(codes.device)]  # (rows, planes, L)
-    return places.unflatten(1, (planes.chunks, FOUR)).transpose(0, 1)
+    cut = padded[:, planes.columns().to(codes.device)]  # (rows, planes, L)
+    return cut.unflatten(1, (planes.chunks, PLANES_PER_WORD)).transpose(0, 1)
 
 
-def _in_columns(
-    places: Integer[Tensor, "chunks rows four length"], planes: Planes
+def _joined_from_planes(
+    cut: Integer[Tensor, "chunks rows four length"], planes: Planes
 ) -> UInt8[Tensor, "rows cols"]:
-    """The codes that `_in_places` took."""
-    places = places.transpose(0, 1).flatten(1).to(torch.uint8)
-    columns = planes.columns().to(places.device).flatten()
-    codes = places.new_empty(len(places), planes.cols)
-    codes[:, columns[columns >= 0]] = places[:, columns >= 0]
+    """The codes that `_cut_into_planes` took."""
+    cut = cut.transpose(0, 1).flatten(1).to(torch.uint8)
+    columns = planes.columns().to(cut.device).flatten()
+    codes = cut.new_empty(len(cut), planes.cols)
+    codes[:, columns[columns >= 0]] = cut[:, columns >= 0]
     return codes
+
+
+def _shifts(device: torch.device) -> Int[Tensor, "four 1"]:
+    """By how many bits a word is shifted for each of its planes."""
+    return CODE_BITS * torch.arange(PLANES_PER_WORD, device=device)[:, None]
 
 
 def pack_planes(
     codes: UInt8[Tensor, "rows cols"], planes: Planes
 ) -> Int16[Tensor, "chunks rows length"]:
-    """The words of codes; ValueError for a code above 15."""
-    shift = FOUR * torch.arange(FOUR, device=codes.device)[:, None]
-    words = (_in_places(codes, planes).to(torch.int32) << shift).sum(2)  # 0 … 65535
+    """The words of codes.
+
+    ValueError for a code above 15, and for so many codes that offsets exceed 32 bits.
+    """
+    cut = _cut_into_planes(codes, planes).to(torch.int32)
+    words = (cut << _shifts(codes.device)).sum(2)  # 0 … 65535
     return words.to(torch.int16).contiguous()
 
 
@@ -143,16 +164,16 @@ def unpack_planes(
     words: Int16[Tensor, "chunks rows length"], planes: Planes
 ) -> UInt8[Tensor, "rows cols"]:
     """The codes that `pack_planes` took."""
-    shift = FOUR * torch.arange(FOUR, device=words.device)[:, None]
-    return _in_columns(words[:, :, None] >> shift & 15, planes)
+    cut = words[:, :, None] >> _shifts(words.device) & 15
+    return _joined_from_planes(cut, planes)
 
 
 def pack_pairs(
     codes: UInt8[Tensor, "rows cols"], planes: Planes
 ) -> Int16[Tensor, "chunks rows length"]:
-    """The bytes of codes, two a word; ValueError for a code above 15."""
-    low, high = _in_places(codes, planes).unflatten(3, (-1, 2)).unbind(-1)
-    pairs = (high << FOUR | low).transpose(2, 3).contiguous()
+    """The bytes of codes, two a word; ValueError as in `pack_planes`."""
+    low, high = _cut_into_planes(codes, planes).unflatten(3, (-1, 2)).unbind(-1)
+    pairs = (high << CODE_BITS | low).transpose(2, 3).contiguous()
     return pairs.flatten(2).view(torch.int16)
 
 
@@ -160,24 +181,28 @@ def unpack_pairs(
     words: Int16[Tensor, "chunks rows length"], planes: Planes
 ) -> UInt8[Tensor, "rows cols"]:
     """The codes that `pack_pairs` took."""
-    pairs = words.view(torch.uint8).unflatten(2, (-1, FOUR)).transpose(2, 3)
-    return _in_columns(torch.stack([pairs & 15, pairs >> FOUR], -1).flatten(3), planes)
+    pairs = words.view(torch.uint8).unflatten(2, (-1, PLANES_PER_WORD)).transpose(2, 3)
+    cut = torch.stack([pairs & 15, pairs >> CODE_BITS], -1).flatten(3)
+    return _joined_from_planes(cut, planes)
 
 
 def pack_constants(
     constants: Shaped[Tensor, "groups rows"], planes: Planes
-) -> Shaped[Tensor, "chunks rows places"]:
+) -> Shaped[Tensor, "chunks rows constants"]:
     """Each chunk's constants, in the order of its planes; then zeros, up to 4 bytes."""
-    plane = torch.arange(0, FOUR * planes.chunks, FOUR // planes.places)
+    count = planes.constants_per_chunk
+    apart = PLANES_PER_WORD // count  # planes from one constant to the next
+    plane = torch.arange(0, PLANES_PER_WORD * planes.chunks, apart)
     group = (plane // planes.per_group).clamp(max=planes.groups - 1)
     sides = constants[group.to(constants.device)].unflatten(0, (planes.chunks, -1))
-    spare = -planes.places % (4 // constants.itemsize)
+    spare = -count % (4 // constants.itemsize)
     return torch.nn.functional.pad(sides.transpose(1, 2), (0, spare)).contiguous()
 
 
 def unpack_constants(
-    packed: Shaped[Tensor, "chunks rows places"], planes: Planes
+    packed: Shaped[Tensor, "chunks rows constants"], planes: Planes
 ) -> Shaped[Tensor, "groups rows"]:
     """The constants that `pack_constants` took."""
     plane = planes.per_group * torch.arange(planes.groups, device=packed.device)
-    return packed[plane // FOUR, :, plane % FOUR * planes.places // FOUR]
+    chunk, within = plane // PLANES_PER_WORD, plane % PLANES_PER_WORD
+    return packed[chunk, :, within * planes.constants_per_chunk // PLANES_PER_WORD]

@@ -1,10 +1,10 @@
 """Which tile a kernel works in: a table of measured choices, a rule elsewhere.
 
 Nothing is tuned while a program runs: the same call makes the same sums in the same
-order on every day. `python -m lib.bench NAME --tune` measures candidates and keeps the
+order on every day. `python -m lib.bench NAME --tune` measures candidates and saves the
 best in tiles.json, the table, which is committed before the kernel is measured.
 
-Read in order: `Tile`, `inside`, `bucket`, `chosen`, `keep`.
+Read in order: `Tile`, `inside`, `bucket`, `look_up`; `load`, `save`; `num_sms`.
 """
 
 import json
@@ -22,7 +22,8 @@ class Tile:
     """The part of y that a program makes, and with how many threads and buffers.
 
     `splits` programs share the columns, and a second kernel adds their sums in order;
-    or, `inside` one program, `splits` warps do.
+    or, `inside` one program, `splits` warps do. ValueError for sizes that are no powers
+    of two, and for splits inside that are not the warps.
     """
 
     rows: int  # of the weights
@@ -48,7 +49,7 @@ class Tile:
 
 
 def inside(rows: int, batch: int, warps: int, stages: int) -> Tile:
-    """A tile whose warps share the columns."""
+    """A tile whose warps share the columns; ValueError as for `Tile`."""
     return Tile(rows, batch, warps, warps, stages, inside=True)
 
 
@@ -56,17 +57,17 @@ TABLE = Path(__file__).with_name("tiles.json")
 Key = tuple[str, str, str]  # operation, device, bucket
 
 
-def kept(table: Path = TABLE) -> dict[Key, Tile]:
-    """The choices in the table."""
+def load(table: Path = TABLE) -> dict[Key, Tile]:
+    """The measured tiles of a table."""
     rows = json.loads(table.read_text())
     return {tuple(row["key"]): Tile(**row["tile"]) for row in rows}
 
 
-MEASURED: dict[Key, Tile] = kept()
+MEASURED: dict[Key, Tile] = load()
 
 
-def keep(table: Path = TABLE) -> None:
-    """Write `MEASURED` to the table, one choice a line."""
+def save(table: Path = TABLE) -> None:
+    """Write `MEASURED` to a table, one tile a line."""
     rows = [{"key": key, "tile": asdict(MEASURED[key])} for key in sorted(MEASURED)]
     text = ",\n".join(json.dumps(row) for row in rows)
     table.write_text(f"[\n{text}\n]\n")
@@ -79,20 +80,20 @@ def power_above(number: int) -> int:
 
 @cache
 def bucket(m: int, n: int, k: int) -> str:
-    """Sizes that share a choice: each rounded up to a power of two."""
+    """The name of the sizes that share a tile: each rounded up to a power of two."""
     return "x".join(str(power_above(size)) for size in (m, n, k))
 
 
-def chosen(operation: str, x: Tensor, n: int, k: int) -> Tile | None:
-    """The measured choice for x (m, k) times n rows, or None where there is none."""
+def look_up(operation: str, x: Tensor, n: int, k: int) -> Tile | None:
+    """The measured tile for x (m, k) times n rows, or None where there is none."""
     if not x.is_cuda:
         return None
-    place = bucket(x.shape[0], n, k)
-    return MEASURED.get((operation, _properties(x.device).name, place))
+    sizes = bucket(x.shape[0], n, k)
+    return MEASURED.get((operation, _properties(x.device).name, sizes))
 
 
-def multiprocessors(x: Tensor) -> int:
-    """How many programs run side by side where x lives, at one a multiprocessor."""
+def num_sms(x: Tensor) -> int:
+    """How many streaming multiprocessors there are where x lives; 1 on a CPU."""
     if not x.is_cuda:
         return 1
     return _properties(x.device).multi_processor_count

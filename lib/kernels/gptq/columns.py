@@ -11,7 +11,8 @@ The arithmetic is float32's of lib.quant.solvers.gptq, with sums in another orde
 code at a tie may fall to the other side, and E = Σ e² is the same to rounding. Grids
 are fresh min–max grids with fp16 scales; the order of columns is the caller's.
 
-Read in order: `gptq_reference`, the kernel in gptq_triton.py, `launch`, `gptq_codes`.
+Read in order: `gptq_reference`, the kernel in columns_triton.py, `launch`,
+`gptq_codes`.
 Source: Frantar et al. 2022, arXiv:2210.17323.
 """
 
@@ -29,7 +30,7 @@ from lib.quant.uniform.grouped import Grouped, fit_groups
 BLOCK = 128  # columns of a launch, at most
 ROWS = 16  # of a program
 
-Rounded = tuple[  # codes and zeros above the lowest code, and steps between them
+Rounded = tuple[  # codes and zeros above the lowest code, and scales between them
     UInt8[Tensor, "cols rows"],
     Float32[Tensor, "groups rows"],
     Float32[Tensor, "groups rows"],
@@ -44,13 +45,13 @@ def gptq_reference(
     group: int,
     symmetric: bool,
 ) -> Rounded:
-    """Codes, steps and zeros by lib.quant."""
+    """Codes, scales and zeros by lib.quant; ValueError where a scale exceeds fp16."""
     left, codes, grids = left.clone(), [], []
 
     def round_column(j: int, rest: Tensor) -> Tensor:
         if j % group == 0:
-            here = rest[:group].T
-            grids.append(fit_groups(here, bits=bits, group=group, symmetric=symmetric))
+            first = rest[:group].T
+            grids.append(fit_groups(first, bits=bits, group=group, symmetric=symmetric))
         grid = grids[-1]
         q = quantize(rest[:1].T, grid).T.to(torch.int32)
         codes.append((q[0] - grid.low).to(torch.uint8))
@@ -70,7 +71,10 @@ def launch(
     group: int,
     symmetric: bool,
 ) -> Rounded:
-    """The same by the kernel, a block after another."""
+    """The same by the kernel, a block after another.
+
+    ImportError without Triton; ValueError where no kernel reaches the weights.
+    """
     require_triton(left)
     left, (cols, rows) = left.clone(), left.shape
     factor = factor.contiguous()
@@ -120,7 +124,7 @@ def gptq_codes(
         w[:, order].T.contiguous(), factor, bits, settings.group, symmetric
     )
     if not scale.isfinite().all():
-        raise ValueError("a step exceeds fp16's largest number, 65504")
+        raise ValueError("a scale exceeds fp16's largest number, 65504")
     high = 2 ** (bits - symmetric) - 1
     low = -high if symmetric else 0
     own = torch.empty_like(codes).index_copy_(0, order, codes).T.contiguous()
@@ -142,9 +146,11 @@ def _on_cpu(left: Tensor, factor: Tensor, bits: int, group: int, symmetric: bool
     return gptq_reference(left, factor, bits=bits, group=group, symmetric=symmetric)
 
 
-@torch.library.impl("llm_compression::gptq_codes", "CUDA")
 def _on_cuda(left: Tensor, factor: Tensor, bits: int, group: int, symmetric: bool):
     return launch(left, factor, bits=bits, group=group, symmetric=symmetric)
+
+
+torch.library.impl("llm_compression::gptq_codes", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::gptq_codes")

@@ -1,13 +1,20 @@
-"""The kernel of gptq.py: a block of columns, rounded one after another in registers.
+"""The kernel of gptq/columns.py: columns rounded one after another in registers.
 
     q = clip(round(w_j / s) + z)    ŵ = s (q - z)    e = (w_j - ŵ) / U_jj
     w_k -= e U_jk                   for the columns k > j of the block
 
-Rows do not meet: a program takes some of them through the whole block, and only the
-errors leave it. Rounding: 1.5 · 2²³ is a float32 whose neighbours are 1 apart, so that
+Rows do not meet: a program takes ROWS of them through the whole block of columns, and
+holds them in registers, a thread some columns of each row. Column j is picked out of
+the registers by a sum under a mask, rounded, and its error subtracted from the later
+columns; the earlier ones get 0, for U is masked there. Only scales, zeros, codes and
+errors leave the program. Rows beyond N and columns beyond the block are loaded as 0 and
+not written.
+
+The first column of a group fits the group's grid to the weights as they then are.
+Rounding: 1.5 · 2²³ is a float32 whose neighbours are 1 apart, so that
 adding it and taking it off rounds half to even; quotients are clipped first.
 
-Read in order: `_step_and_zero`, `round_block`.
+Read in order: `_scale_and_zero`, `round_block`.
 """
 
 from lib.kernels.core.compiler import no_type_check, tl, triton
@@ -28,20 +35,20 @@ def _nearest(v):
 
 @triton.jit
 @no_type_check
-def _step_and_zero(low, high, LEVELS: tl.constexpr, SYMMETRIC: tl.constexpr):
-    """The fp16 step of a grid over [low, high], and its zero above the lowest code."""
+def _scale_and_zero(low, high, LEVELS: tl.constexpr, SYMMETRIC: tl.constexpr):
+    """The fp16 scale of a grid over [low, high], and its zero above the lowest code."""
     if SYMMETRIC:
         zero = tl.full(low.shape, LEVELS // 2, tl.float32)
-        step = tl.div_rn(tl.maximum(-low, high), zero)
+        s = tl.div_rn(tl.maximum(-low, high), zero)
     else:
         levels = tl.full(low.shape, LEVELS, tl.float32)
-        step = tl.div_rn(high, levels) - tl.div_rn(low, levels)
-    step = tl.where(low == high, 1.0, tl.maximum(step, _TINY))
+        s = tl.div_rn(high, levels) - tl.div_rn(low, levels)
+    s = tl.where(low == high, 1.0, tl.maximum(s, _TINY))
     if not SYMMETRIC:
-        zero = _nearest(tl.div_rn(-low, step))
+        zero = _nearest(tl.div_rn(-low, s))
         zero = tl.minimum(tl.maximum(zero, 0.0), LEVELS)
-    step = tl.maximum(step.to(tl.float16).to(tl.float32), _LEAST)
-    return step, zero
+    s = tl.maximum(s.to(tl.float16).to(tl.float32), _LEAST)
+    return s, zero
 
 
 @triton.jit(do_not_specialize=("start", "length"))
@@ -55,36 +62,37 @@ def round_block(
     start, length,  # the block's columns
     N, K,
     GROUP: tl.constexpr,
-    LEVELS: tl.constexpr,  # steps of a grid
+    LEVELS: tl.constexpr,  # of a grid, less one
     SYMMETRIC: tl.constexpr,
     WIDTH: tl.constexpr,  # the power of two above a block
     ROWS: tl.constexpr,
 ):  # fmt: skip
-    """ROWS rows of W through `length` columns."""
+    """A program rounds ROWS rows of W, `length` columns one after another."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    here, k = row < N, tl.arange(0, WIDTH)
+    row_mask, k_index = row < N, tl.arange(0, WIDTH)
     left += start.to(tl.int64) * N
     codes += start.to(tl.int64) * N
     factor += start.to(tl.int64) * K + start
-    inside = (k < length)[:, None] & here[None, :]
-    w = tl.load(left + k[:, None] * N + row[None, :], mask=inside, other=0)
-    step, z = tl.full((ROWS,), 1.0, tl.float32), tl.zeros((ROWS,), tl.float32)
+    mask = (k_index < length)[:, None] & row_mask[None, :]
+    w = tl.load(left + k_index[:, None] * N + row[None, :], mask=mask, other=0)
+    s, z = tl.full((ROWS,), 1.0, tl.float32), tl.zeros((ROWS,), tl.float32)
     for j in range(0, length):
         if j % GROUP == 0:
-            group = ((k >= j) & (k < j + GROUP))[:, None]
+            group = ((k_index >= j) & (k_index < j + GROUP))[:, None]
             low = tl.min(tl.where(group, w, 0.0), 0)
             high = tl.max(tl.where(group, w, 0.0), 0)
-            step, z = _step_and_zero(low, high, LEVELS, SYMMETRIC)
-            at = (start + j) // GROUP * N + row
-            tl.store(scale + at, step, mask=here)
-            tl.store(zero + at, z, mask=here)
-        column = tl.sum(tl.where((k == j)[:, None], w, 0.0), 0)
-        q = _nearest(tl.div_rn(column, step)) + z
+            s, z = _scale_and_zero(low, high, LEVELS, SYMMETRIC)
+            offset = (start + j) // GROUP * N + row
+            tl.store(scale + offset, s, mask=row_mask)
+            tl.store(zero + offset, z, mask=row_mask)
+        column = tl.sum(tl.where((k_index == j)[:, None], w, 0.0), 0)
+        q = _nearest(tl.div_rn(column, s)) + z
         q = tl.minimum(tl.maximum(q, 0.0), LEVELS)
         pivot = tl.full((ROWS,), tl.load(factor + j), tl.float32)
-        error = tl.div_rn(column - step * (q - z), pivot)
-        u = tl.load(factor + k, mask=(k > j) & (k < length), other=0)
+        error = tl.div_rn(column - s * (q - z), pivot)
+        later = (k_index > j) & (k_index < length)
+        u = tl.load(factor + k_index, mask=later, other=0)
         w -= u[:, None] * error[None, :]
-        tl.store(codes + row, q.to(tl.uint8), mask=here)
-        tl.store(errors + row, error, mask=here)
+        tl.store(codes + row, q.to(tl.uint8), mask=row_mask)
+        tl.store(errors + row, error, mask=row_mask)
         factor, codes, errors = factor + K, codes + N, errors + N

@@ -12,7 +12,7 @@ exactly; six of their nine products are taken, and the others are below 2⁻²²
 Nothing is added in an order that chance decides. H is read below its diagonal only, and
 comes out symmetric bit for bit.
 
-Read in order: `gram_reference`, the kernels in hessian_triton.py, `launch`, `add_gram`.
+Read in order: `gram_reference`, the kernels in gram_triton.py, `launch`, `add_gram`.
 Source: Frantar et al. 2022, arXiv:2210.17323.
 """
 
@@ -28,16 +28,18 @@ from lib.kernels.core.compiler import (
     widened,
 )
 from lib.kernels.core.entry import checked_activations
-from lib.kernels.core.tiles import Tile, chosen, multiprocessors
+from lib.kernels.core.tiles import Tile, look_up, num_sms
 from lib.kernels.hessian.gram_triton import finish as _finish
 from lib.kernels.hessian.gram_triton import gram as _gram
 from lib.kernels.hessian.gram_triton import naive as _naive
 from lib.quant.solvers.hessian import gram, upper_gram
 
 SIZE = 128  # of a tile
-FEWEST = 512  # tokens of a split
-MOST = 16  # splits
-MEMORY = 1000  # tokens that are multiplied while their sums are written and read
+MIN_TOKENS_PER_SPLIT = 512
+MAX_SPLITS = 16
+# Writing a tile's sum to memory and reading it again takes as long as multiplying so
+# many tokens for the tile.
+TOKENS_PER_SUM = 1000
 
 
 def gram_reference(
@@ -55,23 +57,26 @@ def gram_reference(
 
 
 def hessian_tile(x: Float[Tensor, "tokens k"]) -> Tile:
-    """The measured tile of 16-bit X, or the one whose programs take the least time.
+    """The measured tile of 16-bit X, or one whose splits take the least time.
 
-    Some multiprocessor has the most of them to do. Where tokens are split that is less,
-    but the sums go through memory.
+    A multiprocessor runs one program at a time, and the launch takes as long as the
+    multiprocessor that gets the most programs: ⌈tiles · splits / multiprocessors⌉ of
+    them, each over 1 / splits of the tokens. More splits fill the last round better,
+    but then every program also writes its sum to memory, and `finish` reads it.
     """
     (tokens, k), wide = x.shape, x.dtype == torch.float32
-    if not wide and (tile := chosen("hessian", x, k, k)):
+    if not wide and (tile := look_up("hessian", x, k, k)):
         return tile
-    tiles, crowd = triangle(-(-k // SIZE)), multiprocessors(x)
+    tiles, sms = triangle(-(-k // SIZE)), num_sms(x)
 
     def time(splits: int) -> float:
         """In units of a program that has all tokens."""
-        rounds = -(-tiles * splits // crowd) / splits
-        sums = tiles * splits * MEMORY / (crowd * max(tokens, 1))
+        rounds = -(-tiles * splits // sms) / splits
+        sums = tiles * splits * TOKENS_PER_SUM / (sms * max(tokens, 1))
         return rounds + (sums if splits > 1 else 0)
 
-    splits = min(range(1, max(1, min(MOST, tokens // FEWEST)) + 1), key=time)
+    most = max(1, min(MAX_SPLITS, tokens // MIN_TOKENS_PER_SPLIT))
+    splits = min(range(1, most + 1), key=time)
     stages = 4 if splits == 1 and not wide else 3
     return Tile(SIZE, 32 if wide else 64, splits, warps=8, stages=stages)
 
@@ -90,7 +95,10 @@ def launch(
     gain: float,
     naive: bool = False,
 ) -> None:
-    """The same by the kernels; a tile has `rows` of H, `batch` tokens a turn."""
+    """The same by the kernels; a tile has `rows` of H, `batch` tokens a turn.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     (tokens, k), tile = x.shape, tile or hessian_tile(x)
     x = x.contiguous().to(widened(x.dtype))
@@ -99,7 +107,7 @@ def launch(
         _naive[(triangle(k),)](h, x, *sizes, BLOCK=128, num_warps=1)
         return
     tiles, splits = triangle(triton.cdiv(k, tile.rows)), tile.splits
-    each = triton.cdiv(tokens, tile.batch * splits)
+    turns = triton.cdiv(tokens, tile.batch * splits)
     to_parts = splits > 1 or x.dtype == torch.float32  # whose pieces fill the registers
     shape = (splits, tiles, tile.rows, tile.rows) if to_parts else (1,)
     parts = h.new_empty(shape)
@@ -108,7 +116,7 @@ def launch(
         x,
         parts,
         *sizes,
-        each,
+        turns,
         PRECISION="ieee" if INTERPRETED else "bf16x6",
         TO_PARTS=to_parts,
         SIZE=tile.rows,
@@ -165,9 +173,11 @@ def _on_cpu(h: Tensor, x: Tensor, keep: float, gain: float) -> None:
     gram_reference(h, x, keep=keep, gain=gain)
 
 
-@torch.library.impl("llm_compression::add_gram", "CUDA")
 def _on_cuda(h: Tensor, x: Tensor, keep: float, gain: float) -> None:
     launch(h, x, keep=keep, gain=gain)
+
+
+torch.library.impl("llm_compression::add_gram", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::add_gram")

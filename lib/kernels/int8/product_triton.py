@@ -1,10 +1,20 @@
-"""The kernels of int8.py: outliers found and set aside, tokens coded, codes multiplied.
+"""The kernels of int8/product.py: outliers set aside, tokens coded, codes multiplied.
 
     y[m, n] = s_w[n] (s_x[m] Σ_k q_x[m, k] q_w[n, k] + Σ_{j ∈ O} x[m, j] q_w[n, j])
 
 q_x is 0 in the columns of O, so that the first sum runs over all k. O is a list in
-device memory that begins with its length: the kernels loop as often as it says, and no
-host waits to hear how many outliers there are.
+device memory that begins with its length: kernels loop as often as it says, and no
+host waits for it.
+
+Three launches. `mark` writes a flag a column, a program a block of TOKENS x COLS.
+`encode` has a program for each token, which finds the largest |x| outside O and writes
+the token's codes, and one more program, which makes the list. (Up to four tokens
+`mark` is left out: each program of `encode` looks at all of x itself.) `wide` or
+`skinny` makes tiles of y, ROWS rows of Ŵ times BATCH tokens: int8 products on the
+matrix unit over all columns, then the outliers' columns in the dtype of x.
+
+Where K ends inside a block both operands read 0, except where K is SEAMLESS. Where
+rows and tokens end inside a tile the last one is read again and nothing is written.
 
 Rounding: 0x4B400000 as float32 is 1.5 · 2²³, where neighbours are 1 apart; so adding it
 rounds half to even, and the lowest byte of the sum is the code.
@@ -12,13 +22,13 @@ rounds half to even, and the lowest byte of the sum is the code.
 Read in order: `mark`, `encode`, then the products `naive`, `wide`, `skinny`; `_finish`.
 """
 
-from lib.kernels.core.blocks import VARY, fetch, follow, place, store
+from lib.kernels.core.blocks import VARY, pdl_wait, prefetch_l2, rows_and_tokens, store
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.quant.outliers.int8 import TINY
 
 _TINY = tl.constexpr(TINY)
 _ROUND = tl.constexpr(1.5 * 2**23)
-_STEP = tl.constexpr(1 / 127)  # s of C = 1
+_SCALE = tl.constexpr(1 / 127)  # s of C = 1
 
 
 @triton.jit
@@ -35,35 +45,39 @@ def mark(
     flags,  # (K,), in the dtype of x
     threshold,
     M, K,
-    SPLIT: tl.constexpr,  # several programs share a column, whose flag begins as 0
+    SHARED: tl.constexpr,  # several programs share a column, whose flag begins as 0
     TOKENS: tl.constexpr,
     COLS: tl.constexpr,
-    CHAINED: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """1 in each column that holds an outlier. Who writes there writes the same."""
-    follow(CHAINED)
-    k = tl.program_id(0) * COLS + tl.arange(0, COLS)
+    """Program (k, m) flags those of COLS columns in which one of TOKENS tokens reaches.
+
+    Programs that share a column write only 1, over a 0: whichever writes, the flag is
+    the same. A program alone with its columns writes both.
+    """
+    pdl_wait(PDL)
+    k_index = tl.program_id(0) * COLS + tl.arange(0, COLS)
     token = (tl.program_id(1) * TOKENS + tl.arange(0, TOKENS))[:, None]
-    here = (token < M) & (k < K)[None, :]
-    values = tl.load(x + token.to(tl.int64) * K + k[None, :], mask=here, other=0)
+    mask = (token < M) & (k_index < K)[None, :]
+    values = tl.load(x + token.to(tl.int64) * K + k_index[None, :], mask=mask, other=0)
     flag = tl.max(_reaches(values, threshold), 0)
-    wanted = k < K
-    if SPLIT:
-        wanted = wanted & (flag != 0)
-    tl.store(flags + k, flag.to(x.dtype.element_ty), mask=wanted)
+    mask = k_index < K
+    if SHARED:
+        mask = mask & (flag != 0)
+    tl.store(flags + k_index, flag.to(x.dtype.element_ty), mask=mask)
 
 
 @triton.jit
 @no_type_check
-def _marked(x, flags, threshold, k, M, K, FEW: tl.constexpr):
+def _marked(x, flags, threshold, k_index, M, K, FEW: tl.constexpr):
     """Which columns hold outliers, as 0 and 1: from x itself, where tokens are few."""
     if FEW:
         token = tl.arange(0, FEW)[:, None]
-        here = (token < M) & (k < K)[None, :]
-        values = tl.load(x + token * K + k[None, :], mask=here, other=0)
+        mask = (token < M) & (k_index < K)[None, :]
+        values = tl.load(x + token * K + k_index[None, :], mask=mask, other=0)
         return tl.max(_reaches(values, threshold), 0)
     else:
-        return tl.load(flags + k, mask=k < K, other=0).to(tl.int32)
+        return tl.load(flags + k_index, mask=k_index < K, other=0).to(tl.int32)
 
 
 @triton.jit
@@ -72,22 +86,21 @@ def _list(x, flags, found, threshold, M, K, FEW: tl.constexpr, BLOCK: tl.constex
     """found = |O|, then the columns of O, ascending."""
     count = 0
     for first in range(0, K, BLOCK):
-        k = first + tl.arange(0, BLOCK)
-        marked = _marked(x, flags, threshold, k, M, K, FEW)
-        at = count + tl.cumsum(marked, 0)
-        tl.store(found + at, k, mask=marked != 0)
+        k_index = first + tl.arange(0, BLOCK)
+        marked = _marked(x, flags, threshold, k_index, M, K, FEW)
+        rank = count + tl.cumsum(marked, 0)  # 1 for the first one
+        tl.store(found + rank, k_index, mask=marked != 0)
         count += tl.sum(marked, 0)
     tl.store(found, count)
 
 
 @triton.jit
 @no_type_check
-def _regular(x, row, flags, threshold, k, M, K, FEW: tl.constexpr):
+def _regular(x, row, flags, threshold, k_index, M, K, FEW: tl.constexpr):
     """A token's values, and 0 in the columns of O."""
-    marked = _marked(x, flags, threshold, k, M, K, FEW)
-    return tl.where(
-        marked != 0, 0, tl.load(row + k, mask=k < K, other=0).to(tl.float32)
-    )
+    marked = _marked(x, flags, threshold, k_index, M, K, FEW)
+    values = tl.load(row + k_index, mask=k_index < K, other=0)
+    return tl.where(marked != 0, 0, values.to(tl.float32))
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -95,59 +108,62 @@ def _regular(x, row, flags, threshold, k, M, K, FEW: tl.constexpr):
 def encode(
     x, flags, threshold,
     codes,  # (M, K)
-    constants,  # (M,)
+    x_absmax,  # (M,)
     found,  # (1 + K,)
     M, K,
-    FEW: tl.constexpr,
+    FEW: tl.constexpr,  # 0, or so many tokens at most, and no flags
     BLOCK: tl.constexpr,
-    CHAINED: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """Each program codes a token, bit for bit as lib.quant; one more lists O."""
-    follow(CHAINED)
+    """Program m < M codes token m, bit for bit as lib.quant; program M lists O.
+
+    A token is read twice, BLOCK columns at a time: for its largest |x|, and to code it.
+    """
+    pdl_wait(PDL)
     m = tl.program_id(0)
     if m == M:
         _list(x, flags, found, threshold, M, K, FEW, BLOCK)
     else:
         row, coded = x + m.to(tl.int64) * K, codes + m.to(tl.int64) * K
-        most = tl.zeros((BLOCK,), tl.float32)
+        largest = tl.zeros((BLOCK,), tl.float32)
         for first in range(0, K, BLOCK):
-            k = first + tl.arange(0, BLOCK)
-            value = _regular(x, row, flags, threshold, k, M, K, FEW)
-            most = tl.maximum(most, tl.abs(value))
-        constant = tl.maximum(tl.max(most, 0), _TINY)
-        tl.store(constants + m, constant)
-        scale = 127.0 * tl.div_rn(1.0, constant)  # torch's 127 / C rounds twice
+            k_index = first + tl.arange(0, BLOCK)
+            value = _regular(x, row, flags, threshold, k_index, M, K, FEW)
+            largest = tl.maximum(largest, tl.abs(value))
+        absmax = tl.maximum(tl.max(largest, 0), _TINY)
+        tl.store(x_absmax + m, absmax)
+        inverse = 127.0 * tl.div_rn(1.0, absmax)  # torch's 127 / C rounds twice
         for first in range(0, K, BLOCK):
-            k = first + tl.arange(0, BLOCK)
-            value = _regular(x, row, flags, threshold, k, M, K, FEW)
-            nearest = value * scale + _ROUND
+            k_index = first + tl.arange(0, BLOCK)
+            value = _regular(x, row, flags, threshold, k_index, M, K, FEW)
+            nearest = value * inverse + _ROUND
             code = nearest.to(tl.int32, bitcast=True).to(tl.int8)
-            tl.store(coded + k, code, mask=k < K)
+            tl.store(coded + k_index, code, mask=k_index < K)
 
 
 @triton.jit
 @no_type_check
 def _finish(
     total,  # (rows, batch) in int32: Σ q_x q_w
-    x, constants, found, w, w_constants, bias, y,
+    x, x_absmax, found, w, w_absmax, bias, y,
     row, token, n, M, N, K,
     BIAS: tl.constexpr,
     COLUMNS: tl.constexpr,  # of O at a time
 ):  # fmt: skip
     """Rescale, add the outliers' product and the bias, and write y, rounded once."""
     m = tl.minimum(token, M - 1)
-    out = total.to(tl.float32) * (tl.load(constants + m) * _STEP)[None, :]
+    out = total.to(tl.float32) * (tl.load(x_absmax + m) * _SCALE)[None, :]
     x += m.to(tl.int64)[None, :] * K
     w += n.to(tl.int64)[:, None] * K
     count = tl.load(found)
     for first in range(0, count, COLUMNS):
         j = first + tl.arange(0, COLUMNS)
-        there = j < count
-        k = tl.load(found + 1 + j, mask=there, other=0)
-        q = tl.load(w + k[None, :], mask=there[None, :], other=0)
-        values = tl.load(x + k[:, None], mask=there[:, None], other=0)
-        out = tl.dot(q.to(values.dtype), values, out, input_precision="ieee")
-    out *= (tl.load(w_constants + n) * _STEP)[:, None]
+        mask = j < count
+        k_index = tl.load(found + 1 + j, mask=mask, other=0)
+        q = tl.load(w + k_index[None, :], mask=mask[None, :], other=0)
+        x_tile = tl.load(x + k_index[:, None], mask=mask[:, None], other=0)
+        out = tl.dot(q.to(x_tile.dtype), x_tile, out, input_precision="ieee")
+    out *= (tl.load(w_absmax + n) * _SCALE)[:, None]
     if BIAS:
         out += tl.load(bias + n).to(tl.float32)[:, None]
     store(y, out, row, token, M, N)
@@ -156,25 +172,26 @@ def _finish(
 @triton.jit(do_not_specialize=VARY)
 @no_type_check
 def naive(
-    x, codes, constants, found, w, w_constants, bias, y,
+    x, codes, x_absmax, found, w, w_absmax, bias, y,
     M, N, K,
     BIAS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One program, one number: no code serves two tokens, no matrix unit is asked."""
+    """Program (n, m) makes y[m, n], BLOCK columns at a time, without a matrix unit."""
     n, m = tl.program_id(0), tl.program_id(1)
     x, codes = x + m.to(tl.int64) * K, codes + m.to(tl.int64) * K
     w += n.to(tl.int64) * K
     total = 0
     for first in range(0, K, BLOCK):
-        k = first + tl.arange(0, BLOCK)
-        q = tl.load(w + k, mask=k < K, other=0).to(tl.int32)
-        total += tl.sum(q * tl.load(codes + k, mask=k < K, other=0), 0)
-    out = total.to(tl.float32) * (tl.load(constants + m) * _STEP)
+        k_index = first + tl.arange(0, BLOCK)
+        q = tl.load(w + k_index, mask=k_index < K, other=0).to(tl.int32)
+        total += tl.sum(q * tl.load(codes + k_index, mask=k_index < K, other=0), 0)
+    out = total.to(tl.float32) * (tl.load(x_absmax + m) * _SCALE)
     for j in range(0, tl.load(found)):
-        k = tl.load(found + 1 + j)
-        out += tl.load(x + k).to(tl.float32) * tl.load(w + k).to(tl.float32)
-    out *= tl.load(w_constants + n) * _STEP
+        k_index = tl.load(found + 1 + j)
+        q = tl.load(w + k_index).to(tl.float32)
+        out += tl.load(x + k_index).to(tl.float32) * q
+    out *= tl.load(w_absmax + n) * _SCALE
     if BIAS:
         out += tl.load(bias + n).to(tl.float32)
     tl.store(y + m.to(tl.int64) * N + n, out.to(y.dtype.element_ty))
@@ -185,10 +202,10 @@ def naive(
 def wide(
     x,  # (M, K)
     codes,  # (M, K), with 0 in the columns of O
-    constants,  # (M,)
+    x_absmax,  # (M,)
     found,  # (1 + K,)
     w,  # (N, K), codes
-    w_constants,  # (N,)
+    w_absmax,  # (N,)
     bias,  # (N,)
     y,  # (M, N)
     M, N, K,
@@ -200,12 +217,13 @@ def wide(
     GROUP: tl.constexpr,
     COLUMNS: tl.constexpr,
     STAGES: tl.constexpr,
-    CHAINED: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """A tile of Ŵ against a tile of codes on the matrix unit, copies running ahead.
+    """A program makes a tile of y over all columns; its warps share each block of them.
 
-    Neighbouring programs share GROUP blocks of tokens and then move on to other rows,
-    so that what they read is still in the cache.
+    Copies of the next STAGES - 1 blocks run ahead in the background. Neighbouring
+    programs share GROUP blocks of tokens and then move on to other rows, so that what
+    they read is still in the cache.
     """
     down, across = tl.swizzle2d(
         tl.program_id(1),
@@ -221,18 +239,18 @@ def wide(
     left = w + n.to(tl.int64)[:, None] * K + i[None, :]
     right = codes + m.to(tl.int64)[None, :] * K + i[:, None]
     total = tl.zeros((ROWS, BATCH), tl.int32)
-    fetch(w + n.to(tl.int64) * K, CHAINED)
-    follow(CHAINED)
+    prefetch_l2(w + n.to(tl.int64) * K, PDL)
+    pdl_wait(PDL)
     for first in tl.range(0, K, BLOCK, num_stages=STAGES):
         if SEAMLESS:
-            q, there = tl.load(left + first), tl.load(right + first)
+            q, x_tile = tl.load(left + first), tl.load(right + first)
         else:
-            here = first + i < K
-            q = tl.load(left + first, mask=here[None, :], other=0)
-            there = tl.load(right + first, mask=here[:, None], other=0)
-        total = tl.dot(q, there, total, out_dtype=tl.int32)
+            mask = first + i < K
+            q = tl.load(left + first, mask=mask[None, :], other=0)
+            x_tile = tl.load(right + first, mask=mask[:, None], other=0)
+        total = tl.dot(q, x_tile, total, out_dtype=tl.int32)
     _finish(
-        total, x, constants, found, w, w_constants, bias, y,
+        total, x, x_absmax, found, w, w_absmax, bias, y,
         row, token, n, M, N, K, BIAS, COLUMNS,
     )  # fmt: skip
 
@@ -240,7 +258,7 @@ def wide(
 @triton.jit(do_not_specialize=VARY)
 @no_type_check
 def skinny(
-    x, codes, constants, found, w, w_constants, bias, y,
+    x, codes, x_absmax, found, w, w_absmax, bias, y,
     M, N, K,
     BIAS: tl.constexpr,
     SEAMLESS: tl.constexpr,  # BLOCK · SPLITS divides K
@@ -250,14 +268,15 @@ def skinny(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
     STAGES: tl.constexpr,
-    CHAINED: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """`wide` with the columns split among the warps of a program, for few tokens.
+    """A program makes a tile of y over all columns; each warp has blocks of its own.
 
-    A batched product gives each warp BLOCK columns a turn, so that few rows still keep
-    many warps busy; their integers are added once, at the end.
+    For few tokens. A batched product gives each of SPLITS warps BLOCK columns a turn,
+    so that few rows still keep many warps busy; their integers are added once, at the
+    end. Where the last turn has too few columns, a warp reads zeros.
     """
-    row, token, n, right = place(codes, M, N, K, ROWS, BATCH)
+    row, token, n, right = rows_and_tokens(codes, M, N, K, ROWS, BATCH)
     i = tl.arange(0, SPLITS)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
     left = w + n.to(tl.int64)[None, :, None] * K + i[:, None, :]
     right = right[None] + i[:, :, None]
@@ -265,17 +284,17 @@ def skinny(
     turn = tl.arange(0, SPLITS)[:, None] * BLOCK
     for first in tl.static_range(0, STAGES * SPLITS * BLOCK, SPLITS * BLOCK):
         line = n.to(tl.int64)[None, :] * K + tl.minimum(first + turn, K - 1)
-        fetch(w + line, CHAINED)
-    follow(CHAINED)
+        prefetch_l2(w + line, PDL)
+    pdl_wait(PDL)
     for first in tl.range(0, K, SPLITS * BLOCK, num_stages=STAGES):
         if SEAMLESS:
-            q, there = tl.load(left + first), tl.load(right + first)
+            q, x_tile = tl.load(left + first), tl.load(right + first)
         else:
-            here = first + i < K
-            q = tl.load(left + first, mask=here[:, None, :], other=0)
-            there = tl.load(right + first, mask=here[:, :, None], other=0)
-        total = tl.dot(q, there, total, out_dtype=tl.int32)
+            mask = first + i < K
+            q = tl.load(left + first, mask=mask[:, None, :], other=0)
+            x_tile = tl.load(right + first, mask=mask[:, :, None], other=0)
+        total = tl.dot(q, x_tile, total, out_dtype=tl.int32)
     _finish(
-        tl.sum(total, 0), x, constants, found, w, w_constants, bias, y,
+        tl.sum(total, 0), x, x_absmax, found, w, w_absmax, bias, y,
         row, token, n, M, N, K, BIAS, COLUMNS,
     )  # fmt: skip

@@ -12,20 +12,26 @@ Shared memory has 32 banks and answers one word from each at a time. So the 256 
 may lie there 32 times side by side, a copy a bank: a lane that reads its own copy never
 waits for another, and one load finds two levels. But the table has to be filled first.
 
-The 256 levels of 8-bit constants lie there too, once: a warp wants those of few rows.
+The 256 levels of 8-bit scales lie there too, once: a warp wants those of few rows.
+Whoever reads that table is handed its address. The table of pairs is known by a symbol
+instead, in all assembly of a kernel: as an operand beside the codes its address would
+stop Triton from decoding in the registers of the matrix unit's operand.
 
-Read in order: `words_text`, `bytes_text`, both by shuffles; `room_text`, `pair_text`,
-`pairs_text`, `constant_text`, by loads.
+Read in order: `words_text`, `bytes_text`, both by shuffles; `table_text`, `pair_text`,
+`pairs_text`, `level_text`, by loads.
 """
 
 import struct
 
 import torch
 
-from lib.kernels.core.planes import FOUR
+from lib.kernels.core.planes import CODE_BITS, PLANES_PER_WORD
 from lib.quant.codebooks.normal_float import normal_float_levels
 
 SEGMENT = "0x100f"  # shfl's c: index mod 16, within each half of the warp
+PAIRS = "nf4_pairs"  # the symbol
+PAIRS_BYTES = 32 << 10  # of the table of pairs: 256 pairs of 4 bytes, 32 copies
+LEVELS_BYTES = 1 << 10  # of the 256 levels of 8-bit scales, in float32
 
 
 def _lane_level(bits: list[int]) -> list[str]:
@@ -45,7 +51,7 @@ def _lane_level(bits: list[int]) -> list[str]:
 
 
 def _block(lines: list[str]) -> str:
-    """Assembly whose registers are its own."""
+    """Assembly whose registers and symbols are its own."""
     return "{" + "\n".join(lines) + "}"
 
 
@@ -57,10 +63,10 @@ def _in_16_bits(dtype: torch.dtype) -> list[int]:
 def words_text(dtype: torch.dtype) -> str:
     """Four bytes to their pairs of levels in 16 bits, a plane each: by shuffles."""
     lines = [*_lane_level(_in_16_bits(dtype)), ".reg .b32 a, b;"]
-    for plane in range(FOUR):
-        for name, half in (("a", 0), ("b", FOUR)):
+    for plane in range(PLANES_PER_WORD):
+        for name, half in (("a", 0), ("b", CODE_BITS)):
             lines += [
-                f"shr.u32 {name}, $4, {half + 2 * FOUR * plane};",
+                f"shr.u32 {name}, $4, {half + 2 * CODE_BITS * plane};",
                 f"shfl.sync.idx.b32 {name}, T, {name}, {SEGMENT}, 0xffffffff;",
             ]
         lines += [f"prmt.b32 ${plane}, a, b, 0x5410;"]  # a's lower half, then b's
@@ -83,9 +89,12 @@ def bytes_text() -> str:
     return _block(lines)
 
 
-def room_text(name: str, size: int) -> str:
-    """The place of `size` bytes of shared memory, for `name` in all assembly below."""
-    return f".shared .align 128 .b8 {name}[{size}];\nmov.u32 $0, {name};"
+def table_text(symbol: str, size: int) -> str:
+    """The address of `size` bytes of shared memory, which get the name `symbol`.
+
+    No block: the symbol is known from here to the end of the kernel.
+    """
+    return f".shared .align 128 .b8 {symbol}[{size}];\nmov.u32 $0, {symbol};"
 
 
 def pair_text(dtype: torch.dtype) -> str:
@@ -103,31 +112,30 @@ def pair_text(dtype: torch.dtype) -> str:
     return _block(lines)
 
 
-def constant_text() -> str:
-    """The level of a constant's low byte, from the table `dynamic`."""
-    lines = [
-        ".reg .b32 u, t;",
-        "and.b32 u, $1, 255;",
-        "mov.u32 t, dynamic;",
-        "mad.lo.u32 u, u, 4, t;",
-        "ld.shared.b32 $0, [u];",
-    ]
-    return _block(lines)
-
-
 def pairs_text() -> str:
-    """What `words_text` does, by loads from the table `pairs`."""
+    """What `words_text` does, by loads from the table of pairs."""
     lines = [
         ".reg .b32 lane, u;",
         "mov.u32 lane, %laneid;",
-        "mov.u32 u, pairs;",
+        f"mov.u32 u, {PAIRS};",
         "shl.b32 lane, lane, 2;",
         "add.u32 lane, lane, u;",
     ]
-    for plane in range(FOUR):
+    for plane in range(PLANES_PER_WORD):
         lines += [
             f"prmt.b32 u, $4, 0, 0x444{plane};",  # that byte alone
             "mad.lo.u32 u, u, 128, lane;",
             f"ld.shared.b32 ${plane}, [u];",
         ]
+    return _block(lines)
+
+
+def level_text() -> str:
+    """The level of the lowest byte of $1, from the table of levels at address $2."""
+    lines = [
+        ".reg .b32 u;",
+        "and.b32 u, $1, 255;",
+        "mad.lo.u32 u, u, 4, $2;",
+        "ld.shared.b32 $0, [u];",
+    ]
     return _block(lines)

@@ -2,11 +2,11 @@
 
     ŵ_i = round(c_b l(q_i)),   b = ⌊i / 64⌋,   c = d[r] c₂ + μ with double quantization
 
-Bytes a weight: 1/2 of codes, 1/64 of 8-bit constants (1/16 of float32 ones), and 2
+Bytes a weight: 1/2 of codes, 1/64 of 8-bit scales (1/16 of float32 ones), and 2
 written: three quarters of all traffic is the result, so that no kernel that needs ŵ in
 memory can be fast. The float32 product is rounded once: bit for bit `dequantize_4bit`.
 
-Read in order: `launch` (its kernel is in nf4_dequantize_triton.py), `nf4_dequantize`.
+Read in order: `launch` (its kernel is in dequantize_triton.py), `nf4_dequantize`.
 """
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib.kernels.core.compiler import (
     INTERPRETED,
-    in_a_row,
+    pdl_options,
     require_triton,
     triton,
     widened,
@@ -24,6 +24,7 @@ from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.tiles import power_above
 from lib.kernels.nf4.dequantize_triton import dequantize as _dequantize
 from lib.kernels.nf4.product import tables
+from lib.kernels.nf4.product_triton import Scales
 from lib.quant.codebooks.double import DoubleScales
 from lib.quant.codebooks.normal_float import FourBit, dequantize_4bit
 
@@ -31,28 +32,28 @@ BYTES = 2048  # that a program reads
 
 
 def launch(quantized: FourBit) -> Float[Tensor, "..."]:
-    """ŵ by the kernel, in the shape and dtype of the original."""
-    packed, constants = quantized.packed, quantized.scales
+    """ŵ by the kernel, in the shape and dtype of the original.
+
+    ImportError without Triton; ValueError where no kernel reaches the codes.
+    """
+    packed, per_block = quantized.packed, quantized.scales
     require_triton(packed)
     dynamic, levels = tables(packed.device)
     nested, mean, nested_block = levels, levels, 1  # read, and not used
-    if isinstance(constants, DoubleScales):
-        nested, mean = constants.scales, constants.mean
-        nested_block, constants = constants.block, constants.codes
+    if isinstance(per_block, DoubleScales):
+        nested, mean = per_block.scales, per_block.mean
+        nested_block, per_block = per_block.block, per_block.codes
     count, half = quantized.shape.numel(), quantized.block // 2
     w = packed.new_empty(quantized.shape, dtype=widened(quantized.dtype))
     width = power_above(half)
     runs = max(1, BYTES // width)
-    _dequantize[(triton.cdiv(len(constants), runs),)](
+    _dequantize[(triton.cdiv(len(per_block), runs),)](
         packed,
-        constants,
-        nested,
-        mean,
-        dynamic,
+        Scales(per_block, nested, mean, dynamic),
         levels,
         w,
         count,
-        len(constants),
+        len(per_block),
         HALF=half,
         BYTES=width,
         RUNS=runs,
@@ -60,7 +61,7 @@ def launch(quantized: FourBit) -> Float[Tensor, "..."]:
         WHOLE=width == half and count % quantized.block == 0,
         SHUFFLE=not INTERPRETED,
         num_warps=4,
-        **in_a_row(packed),
+        **pdl_options(packed),
         enable_fp_fusion=False,  # d c₂ + μ rounds twice, as in lib.quant
     )
     return w.to(quantized.dtype)
@@ -75,15 +76,15 @@ def nf4_dequantize(quantized: FourBit) -> Float[Tensor, "..."]:
         raise ValueError(f"kind={quantized.kind!r} is not nf4")
     if quantized.dtype not in DTYPES:
         raise ValueError(f"the original was {quantized.dtype}")
-    constants = quantized.scales
-    double = isinstance(constants, DoubleScales)
+    scales = quantized.scales
+    double = isinstance(scales, DoubleScales)
     return torch.ops.llm_compression.nf4_dequantize(
         quantized.packed,
-        constants.codes if double else constants,
-        constants.scales if double else None,
-        constants.mean if double else None,
+        scales.codes if double else scales,
+        scales.scales if double else None,
+        scales.mean if double else None,
         quantized.block,
-        constants.block if double else 1,
+        scales.block if double else 1,
         list(quantized.shape),
         quantized.dtype,
     )
@@ -91,17 +92,15 @@ def nf4_dequantize(quantized: FourBit) -> Float[Tensor, "..."]:
 
 torch.library.define(
     "llm_compression::nf4_dequantize",
-    "(Tensor packed, Tensor constants, Tensor? nested, Tensor? mean, int block, "
+    "(Tensor packed, Tensor scales, Tensor? nested, Tensor? mean, int block, "
     "int nested_block, int[] shape, ScalarType dtype) -> Tensor",
 )
 
 
-def _tensor(
-    packed, constants, nested, mean, block, nested_block, shape, dtype
-) -> FourBit:
+def _tensor(packed, scales, nested, mean, block, nested_block, shape, dtype) -> FourBit:
     if nested is not None:
-        constants = DoubleScales(constants, nested, mean, nested_block)
-    return FourBit(packed, constants, "nf4", block, torch.Size(shape), dtype)
+        scales = DoubleScales(scales, nested, mean, nested_block)
+    return FourBit(packed, scales, "nf4", block, torch.Size(shape), dtype)
 
 
 @torch.library.impl("llm_compression::nf4_dequantize", "CPU")
@@ -115,5 +114,5 @@ def _on_cuda(*parts) -> Tensor:
 
 
 @torch.library.register_fake("llm_compression::nf4_dequantize")
-def _shape_only(packed, constants, nested, mean, block, nested_block, shape, dtype):
+def _shape_only(packed, scales, nested, mean, block, nested_block, shape, dtype):
     return packed.new_empty(shape, dtype=dtype)

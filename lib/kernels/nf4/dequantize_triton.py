@@ -1,12 +1,20 @@
-"""The kernel of nf4_dequantize.py: levels looked up in a warp, 16 bytes to a store.
+"""The kernel of nf4/dequantize.py: levels looked up in a warp, 16 bytes to a store.
 
-Read in order: `dequantize`; bytes_text in nf4_assembly.py.
+A program has RUNS blocks, one after another in memory: it reads their packed bytes and
+their scales, and writes two numbers a byte. In 16 bits a thread's four bytes become
+eight neighbouring numbers, which one store writes.
+
+The tensor has no rows here, only its `count` numbers in order: the last block may be
+short, and an odd count leaves the last byte's low nibble unused. Where a block has no
+power of two of bytes, BYTES is the power above, and what exceeds the block is masked.
+
+Read in order: `dequantize`; `bytes_text` in nf4/assembly.py.
 """
 
-from lib.kernels.core.blocks import follow
+from lib.kernels.core.blocks import pdl_wait
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.kernels.nf4.assembly import bytes_text
-from lib.kernels.nf4.product_triton import double
+from lib.kernels.nf4.product_triton import block_scale
 
 _BYTES = tl.constexpr(bytes_text())
 _BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
@@ -16,31 +24,32 @@ _BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
 @no_type_check
 def dequantize(
     packed,  # bytes, two codes each, the first one in the high nibble
-    constants, nested, mean, dynamic, levels,
-    w,
+    scales,  # `Scales`, with (blocks,) per block
+    levels,  # 16
+    w,  # (count,)
     count, blocks,
     HALF: tl.constexpr,  # bytes of a block
     BYTES: tl.constexpr,  # and the power of two above
     RUNS: tl.constexpr,  # blocks of a program
     NESTED: tl.constexpr,
     WHOLE: tl.constexpr,  # no block is short, and HALF = BYTES
-    SHUFFLE: tl.constexpr,
-    CHAINED: tl.constexpr,
+    SHUFFLE: tl.constexpr,  # levels by shuffles; else (interpreted) from memory
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """w = c l_q, multiplied in float32 and rounded once, 16 bytes to a store."""
-    follow(CHAINED)
+    """w = c l_q of RUNS blocks, multiplied in float32 and rounded once."""
+    pdl_wait(PDL)
     block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
     known = tl.minimum(block, blocks - 1)
-    c = tl.load(constants + known)
+    c = tl.load(scales.per_block + known)
     if c.dtype == tl.uint8:
-        c2 = tl.load(nested + known // NESTED)
-        c = double(c.to(tl.int32), c2, tl.load(mean), dynamic)
-    place = tl.arange(0, BYTES)[None, :]
-    at = block.to(tl.int64)[:, None] * HALF + place
-    here = (block < blocks)[:, None]
+        nested = tl.load(scales.nested + known // NESTED)
+        c = block_scale(c.to(tl.int32), nested, tl.load(scales.mean), scales.dynamic)
+    byte = tl.arange(0, BYTES)[None, :]
+    offset = block.to(tl.int64)[:, None] * HALF + byte
+    mask = (block < blocks)[:, None]
     if not WHOLE:
-        here = here & (place < HALF) & (at < (count + 1) // 2)
-    codes = tl.load(packed + at, mask=here, other=0)
+        mask = mask & (byte < HALF) & (offset < (count + 1) // 2)
+    codes = tl.load(packed + offset, mask=mask, other=0)
     if SHUFFLE:
         high, low = tl.inline_asm_elementwise(
             _BYTES, _BYTES_OPERANDS, [codes], (tl.float32, tl.float32), True, 4
@@ -50,9 +59,9 @@ def dequantize(
         low = tl.load(levels + (codes & 15).to(tl.int32))
     pair = tl.join(high * c[:, None], low * c[:, None])  # (RUNS, BYTES, 2)
     pair = tl.reshape(pair.to(w.dtype.element_ty), (RUNS, 2 * BYTES))
-    place = tl.arange(0, 2 * BYTES)[None, :]
-    at = block.to(tl.int64)[:, None] * (2 * HALF) + place
-    here = (block < blocks)[:, None]
+    number = tl.arange(0, 2 * BYTES)[None, :]
+    offset = block.to(tl.int64)[:, None] * (2 * HALF) + number
+    mask = (block < blocks)[:, None]
     if not WHOLE:
-        here = here & (place < 2 * HALF) & (at < count)
-    tl.store(w + at, pair, mask=here)
+        mask = mask & (number < 2 * HALF) & (offset < count)
+    tl.store(w + offset, pair, mask=mask)

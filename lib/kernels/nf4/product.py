@@ -2,16 +2,16 @@
 
     y[m, n] = Σ_b c[b, n] Σ_{k in b} l(q[n, k]) x[m, k],     c = d[r] c₂ + μ
 
-Bytes: N K / 2 of codes, N K / 64 of 8-bit constants, N K / 4096 of theirs, 2 M K of x,
-2 M N of y: 0.516 bytes a weight (0.563 with float32 constants; fp16's own are 2).
+Bytes: N K / 2 of codes, N K / 64 of 8-bit scales, N K / 4096 of theirs, 2 M K of x,
+2 M N of y: 0.516 bytes a weight (0.563 with float32 scales; fp16's own are 2).
 
 The sixteen levels l are rounded to the dtype of x, for the matrix unit takes 16 bits;
-the constant multiplies each block's float32 sum. So for n terms the error is that of a
+the scale multiplies each block's float32 sum. So for n terms the error is that of a
 float32 sum, n 2⁻²⁴ Σ |c l x|, of the levels, 2⁻¹¹ Σ |c l x| (bf16: 2⁻⁹), and of one
 rounding of y. bitsandbytes rounds c l instead, which costs the same.
 
-Read in order: `Nf4`, `pack_nf4`, `nf4_reference`, the kernels in nf4_triton.py,
-`launch`, `nf4_product`. Taught in notebooks/16.
+Read in order: `Nf4`, `pack_nf4`, `nf4_reference`, the kernels in
+product_triton.py, `launch`, `nf4_product`. Taught in notebooks/16.
 Source: Dettmers et al. 2023, arXiv:2305.14314, section 3.
 """
 
@@ -22,10 +22,10 @@ import torch
 from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
-from lib.kernels.core.compiler import in_a_row, require_triton, widened
+from lib.kernels.core.compiler import pdl_options, require_triton, widened
 from lib.kernels.core.entry import checked_activations
 from lib.kernels.core.planes import (
-    FOUR,
+    PLANES_PER_WORD,
     Planes,
     pack_constants,
     pack_pairs,
@@ -33,28 +33,31 @@ from lib.kernels.core.planes import (
     unpack_constants,
     unpack_pairs,
 )
-from lib.kernels.core.tiles import Tile, chosen, inside, multiprocessors, power_above
+from lib.kernels.core.tiles import Tile, inside, look_up, num_sms, power_above
+from lib.kernels.nf4.product_triton import ScaleKind, Scales
 from lib.kernels.nf4.product_triton import naive as _naive
 from lib.kernels.nf4.product_triton import skinny as _skinny
 from lib.quant.codebooks.double import DoubleScales, dynamic_levels
 from lib.quant.codebooks.normal_float import FourBit, normal_float_levels
 
-# Up to 48 KB a launch does not ask for shared memory, and the table is not counted:
-# so the buffers must take as much by themselves.
-DYNAMIC = 48 << 10
-PAYS = 1 << 16  # weights of a program from which on filling the table costs less
+# CUDA gives a program more than 48 KB of shared memory only if its launch opts in, and
+# Triton's launch does so where the buffers that Triton allocates exceed 48 KB. It does
+# not count the tables, 33 KB, which assembly allocates. So a program has tables only if
+# its buffers alone take so much: with smaller ones the launch would fail.
+OPT_IN_BYTES = 48 << 10
+TABLE_PAYS = 1 << 16  # weights of a program from which on a table costs less
 
 
 @dataclass(frozen=True, eq=False)
 class Nf4:
-    """A matrix in the kernels' layout: codes in pairs, constants beside.
+    """A matrix in the kernels' layout: codes in pairs, a scale a block beside.
 
-    With double quantization the constants are codes into the 256 dynamic levels; then
+    With double quantization `scales` are codes into the 256 dynamic levels; then
     `nested` and `mean` belong to them, in the order of lib.quant.codebooks.double.
     """
 
     codes: Int16[Tensor, "chunks rows length"]
-    constants: UInt8[Tensor, "chunks rows four"] | Float32[Tensor, "chunks rows places"]
+    scales: UInt8[Tensor, "chunks rows four"] | Float32[Tensor, "chunks rows blocks"]
     nested: Float32[Tensor, " nested"]
     mean: Float32[Tensor, ""]
     planes: Planes
@@ -62,34 +65,42 @@ class Nf4:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes and constants."""
-        parts = (self.codes, self.constants, self.nested, self.mean)
+        """Bytes of codes and scales."""
+        parts = (self.codes, self.scales, self.nested, self.mean)
         return sum(part.nbytes for part in parts)
 
     def to(self, device: torch.device | str) -> "Nf4":
         """The same matrix elsewhere."""
-        names = ("codes", "constants", "nested", "mean")
+        names = ("codes", "scales", "nested", "mean")
         return replace(self, **{n: getattr(self, n).to(device) for n in names})
 
     def unpacked(self) -> UInt8[Tensor, "rows cols"]:
         """The codes 0 … 15 in their columns."""
         return unpack_pairs(self.codes, self.planes)
 
-    def scales(self) -> Float32[Tensor, "rows blocks"]:
+    @property
+    def scale_kind(self) -> ScaleKind:
+        """What the kernels have to know of the scales when they are compiled."""
+        double = self.scales.dtype == torch.uint8
+        per_row = double and self.nested_block % self.planes.groups == 0
+        return ScaleKind(8 * self.scales.itemsize, self.nested_block, per_row)
+
+    def block_scales(self) -> Float32[Tensor, "rows blocks"]:
         """c, a row of blocks for each row of the matrix."""
-        constants = unpack_constants(self.constants, self.planes).T
-        if constants.dtype == torch.float32:
-            return constants
-        count = constants.numel()
+        scales = unpack_constants(self.scales, self.planes).T
+        if scales.dtype == torch.float32:
+            return scales
+        count = scales.numel()
         nested = self.nested.repeat_interleave(self.nested_block)[:count]
-        levels = dynamic_levels().to(constants.device)[constants.int()]
-        return levels * nested.view(constants.shape) + self.mean
+        levels = dynamic_levels().to(scales.device)[scales.int()]
+        return levels * nested.view(scales.shape) + self.mean
 
 
 def pack_nf4(quantized: FourBit) -> Nf4:
     """The kernels' layout of an NF4 matrix whose rows are whole blocks.
 
-    ValueError for another kind or shape, and where blocks run over the ends of rows.
+    ValueError for another kind or shape, where blocks run over the ends of rows, and
+    for so many codes that offsets exceed 32 bits.
     """
     if quantized.kind != "nf4" or len(quantized.shape) != 2:
         raise ValueError(
@@ -104,15 +115,15 @@ def pack_nf4(quantized: FourBit) -> Nf4:
         )
     codes = torch.stack([quantized.packed >> 4, quantized.packed & 15], 1)
     codes = codes.flatten()[: rows * cols].view(rows, cols)
-    constants, none = quantized.scales, torch.zeros(1, device=codes.device)
+    scales, none = quantized.scales, torch.zeros(1, device=codes.device)
     nested, mean, nested_block = none, none[0], 1
-    if isinstance(constants, DoubleScales):
-        nested, mean = constants.scales, constants.mean
-        nested_block, constants = constants.block, constants.codes
+    if isinstance(scales, DoubleScales):
+        nested, mean = scales.scales, scales.mean
+        nested_block, scales = scales.block, scales.codes
     planes = planes_of(cols, block)
     return Nf4(
         codes=pack_pairs(codes, planes),
-        constants=pack_constants(constants.view(rows, -1).T, planes),
+        scales=pack_constants(scales.view(rows, -1).T, planes),
         nested=nested,
         mean=mean,
         planes=planes,
@@ -126,7 +137,7 @@ def nf4_reference(
     """The equation, in `dtype`; y in the dtype of x."""
     levels = normal_float_levels().to(w.codes.device, dtype)
     blocks = levels[w.unpacked().int()]
-    blocks = blocks.unflatten(1, (w.planes.groups, -1)) * w.scales()[..., None]
+    blocks = blocks.unflatten(1, (w.planes.groups, -1)) * w.block_scales()[..., None]
     return (x.to(dtype) @ blocks.flatten(1).to(dtype).T).to(x.dtype)
 
 
@@ -136,77 +147,76 @@ def tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return dynamic_levels().to(device), normal_float_levels().to(device)
 
 
-def on_their_way(tile: Tile, planes: Planes, itemsize: int) -> int:
-    """Bytes of codes and tokens that a program's buffers hold.
+def buffer_bytes(tile: Tile, planes: Planes, itemsize: int) -> int:
+    """Bytes of shared memory that a program's buffers of codes and of x take.
 
-    Tokens of less than four bytes a thread are read when they are wanted.
+    Triton copies x in the background only where a thread has four bytes of it or more.
     """
     plane = planes.length * tile.batch * itemsize  # of x, a warp each
-    tokens = FOUR * plane if plane >= 4 * 32 else 0
+    tokens = PLANES_PER_WORD * plane if plane >= 4 * 32 else 0
     each = 2 * planes.length * tile.rows + tokens
     return (tile.stages - 1) * tile.splits * each
 
 
-def by_pairs(tile: Tile, planes: Planes, itemsize: int) -> bool:
-    """Whether a program fills the table of pairs: in 16 bits, where that pays."""
-    much = tile.rows * planes.cols >= PAYS
-    return much and itemsize == 2 and on_their_way(tile, planes, itemsize) >= DYNAMIC
+def has_pair_table(tile: Tile, planes: Planes, itemsize: int) -> bool:
+    """Whether a program fills a table of pairs: in 16 bits, where it pays and fits."""
+    pays = tile.rows * planes.cols >= TABLE_PAYS
+    return (
+        pays and itemsize == 2 and buffer_bytes(tile, planes, itemsize) >= OPT_IN_BYTES
+    )
 
 
 def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
     rows = w.codes.shape[1]
-    measured = chosen("nf4", x, rows, w.planes.cols)
-    return measured or _rule(
-        len(x), rows, w.planes, multiprocessors(x), x.element_size()
-    )
+    measured = look_up("nf4", x, rows, w.planes.cols)
+    return measured or _rule(len(x), rows, w.planes, num_sms(x), x.element_size())
 
 
 @cache
-def _rule(m: int, rows: int, planes: Planes, crowd: int, itemsize: int) -> Tile:
-    tall = 32 if rows >= 24 * crowd else 16
+def _rule(m: int, rows: int, planes: Planes, num_sms: int, itemsize: int) -> Tile:
+    tall = 32 if rows >= 24 * num_sms else 16
     batch = min(16, power_above(m))
-    if tall * planes.cols < PAYS:
+    if tall * planes.cols < TABLE_PAYS:
         splits = max(2, min(8, power_above(planes.chunks)))
         return inside(tall, batch, splits, min(3, 1 + -(-planes.chunks // splits)))
     tile = inside(tall, batch, (4 if m <= 8 else 2) * 64 // planes.length, stages=2)
-    stages = 1 + -(-DYNAMIC // on_their_way(tile, planes, itemsize))
+    stages = 1 + -(-OPT_IN_BYTES // buffer_bytes(tile, planes, itemsize))
     return replace(tile, stages=stages)
 
 
 def launch(
     x: Float[Tensor, "m cols"], w: Nf4, tile: Tile | None = None, *, naive: bool = False
 ) -> Float[Tensor, "m rows"]:
-    """y by a kernel, in the dtype of x: where x lives, in the given tile."""
+    """y by a kernel, in the dtype of x: where x lives, in the given tile.
+
+    ImportError without Triton; ValueError where no kernel reaches x.
+    """
     require_triton(x)
     (m, k), n, planes = x.shape, w.codes.shape[1], w.planes
     tile, dtype = tile or nf4_tile(x, w), x.dtype
     x = x.contiguous().to(widened(dtype))
     y = x.new_empty(m, n)
-    layout = planes.layout | {"BITS": 8 * w.constants.itemsize}
-    layout["NESTED"] = w.nested_block
-    nested = w.constants.dtype == torch.uint8
     dynamic, levels = tables(x.device)
-    words = w.constants.view(torch.int32)
-    inputs = (x, w.codes, words, w.nested, w.mean, dynamic, levels, y)
+    scales = Scales(w.scales.view(torch.int32), w.nested, w.mean, dynamic)
     sizes = (m, n, k, planes.chunks, planes.groups)
+    arguments = (x, w.codes, scales, levels, y, *sizes)
+    layout = {"LAYOUT": planes.layout, "KIND": w.scale_kind}
     if naive:
-        _naive[(n, m)](*inputs, *sizes, **layout, num_warps=1)
+        _naive[(n, m)](*arguments, **layout, num_warps=1)
         return y.to(dtype)
     _skinny[tile.grid(n, m)](
-        *inputs,
-        *sizes,
+        *arguments,
         **layout,
         SEAMLESS=planes.seamless and planes.chunks % tile.splits == 0,
-        PER_ROW=nested and w.nested_block % planes.groups == 0,
-        PAIRED=by_pairs(tile, planes, x.element_size()),
+        PAIR_TABLE=has_pair_table(tile, planes, x.element_size()),
         SPLITS=tile.splits,
         ROWS=tile.rows,
         BATCH=tile.batch,
         STAGES=tile.stages,
         num_warps=tile.warps,
         num_stages=tile.stages,
-        **in_a_row(x),
+        **pdl_options(x),
     )
     return y.to(dtype)
 
@@ -223,7 +233,7 @@ def nf4_product(
     y = torch.ops.llm_compression.nf4_product(
         flat,
         w.codes,
-        w.constants,
+        w.scales,
         w.nested,
         w.mean,
         w.planes.group,
@@ -234,14 +244,14 @@ def nf4_product(
 
 torch.library.define(
     "llm_compression::nf4_product",
-    "(Tensor x, Tensor codes, Tensor constants, Tensor nested, Tensor mean, "
+    "(Tensor x, Tensor codes, Tensor scales, Tensor nested, Tensor mean, "
     "int block, int nested_block) -> Tensor",
 )
 
 
-def _matrix(x, codes, constants, nested, mean, block: int, nested_block: int) -> Nf4:
+def _matrix(x, codes, scales, nested, mean, block: int, nested_block: int) -> Nf4:
     planes = planes_of(x.shape[1], block)
-    return Nf4(codes, constants, nested, mean, planes, nested_block)
+    return Nf4(codes, scales, nested, mean, planes, nested_block)
 
 
 @torch.library.impl("llm_compression::nf4_product", "CPU")
@@ -249,12 +259,14 @@ def _on_cpu(x: Tensor, *parts) -> Tensor:
     return nf4_reference(x, _matrix(x, *parts))
 
 
-@torch.library.impl("llm_compression::nf4_product", "CUDA")
 def _on_cuda(x: Tensor, *parts) -> Tensor:
     w = _matrix(x, *parts)
-    return launch(x, w) if len(x) else x.new_empty(0, w.constants.shape[1])
+    return launch(x, w) if len(x) else x.new_empty(0, w.scales.shape[1])
+
+
+torch.library.impl("llm_compression::nf4_product", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::nf4_product")
-def _shape_only(x: Tensor, codes: Tensor, constants: Tensor, *_) -> Tensor:
-    return x.new_empty(x.shape[0], constants.shape[1])
+def _shape_only(x: Tensor, codes: Tensor, scales: Tensor, *_) -> Tensor:
+    return x.new_empty(x.shape[0], scales.shape[1])

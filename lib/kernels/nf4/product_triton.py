@@ -1,87 +1,123 @@
-"""The kernels of nf4.py: the product of int4_triton.py with levels for integers.
+"""The kernels of nf4/product.py: the product of int4/product_triton.py with levels.
 
-Read in order: `skinny`; `_spread`, `code_at`, `_decode`; `_four_constants`. The
-assembly is in nf4_assembly.py.
+    y[m, n] = Σ_b c[b, n] Σ_{k in b} l(q[n, k]) x[m, k],     c = d[r] c₂ + μ
+
+A program makes a tile of y as int4's `skinny` does. What differs is what a code and a
+scale stand for. A code names one of sixteen levels: in 16 bits a thread looks two of
+them up at once, in a table in shared memory that the program fills at first, or, where
+the program has too few weights for that to pay, by shuffles in its warp
+(nf4/assembly.py). With double quantization a block's scale is itself a code r into 256
+levels d, times the scale c₂ of its nested block, plus the mean μ.
+
+Codes lie in pairs (core/planes.py): a byte has two neighbouring columns of one plane.
+
+Read in order: `skinny`; `_fill_tables`, `code_at`, `_decode`; `_load_scales`,
+`block_scale`. The assembly is in nf4/assembly.py.
 """
+
+from typing import Any, NamedTuple
 
 import torch
 
 from lib.kernels.core.blocks import (
     VARY,
-    activations,
     add_planes,
     constant,
-    constant_of,
-    fetch,
-    follow,
+    load_constant,
     load_constants,
-    place,
+    load_x_tile,
+    pdl_wait,
+    prefetch_l2,
+    rows_and_tokens,
     store,
 )
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.kernels.nf4.assembly import (
-    constant_text,
+    LEVELS_BYTES,
+    PAIRS,
+    PAIRS_BYTES,
+    level_text,
     pair_text,
     pairs_text,
-    room_text,
+    table_text,
     words_text,
 )
 
 _WORDS_F16 = tl.constexpr(words_text(torch.float16))
 _WORDS_BF16 = tl.constexpr(words_text(torch.bfloat16))
-_PAIRS = tl.constexpr(pairs_text())
 _OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,r")
+_PAIRS = tl.constexpr(pairs_text())
 _PAIR_F16 = tl.constexpr(pair_text(torch.float16))
 _PAIR_BF16 = tl.constexpr(pair_text(torch.bfloat16))
-_ROOM_OF_PAIRS = tl.constexpr(room_text("pairs", 32 << 10))
-_ROOM_OF_CONSTANTS = tl.constexpr(room_text("dynamic", 1 << 10))
-_CONSTANT = tl.constexpr(constant_text())
+_TABLE_OF_PAIRS = tl.constexpr(table_text(PAIRS, PAIRS_BYTES))
+_TABLE_OF_LEVELS = tl.constexpr(table_text("nf4_levels", LEVELS_BYTES))
+_LEVEL = tl.constexpr(level_text())
+
+
+class Scales(NamedTuple):
+    """Pointers to what the blocks' scales are made of; a kernel takes them as one."""
+
+    per_block: Any  # (chunks, N, words): float32, or bytes with double quantization
+    nested: Any  # c₂ of every NESTED blocks, row by row
+    mean: Any  # μ
+    dynamic: Any  # the 256 levels d of 8-bit scales
+
+
+class ScaleKind(NamedTuple):
+    """What a kernel has to know of scales when it is compiled: one constexpr."""
+
+    BITS: int  # of a stored scale: 8 with double quantization, else 32
+    NESTED: int  # blocks that share a c₂
+    PER_ROW: bool  # all blocks of a row share a c₂
 
 
 @triton.jit
 @no_type_check
-def _spread(dynamic, DTYPE: tl.constexpr):
-    """256 pairs of levels in shared memory, 32 copies side by side, one a bank.
+def _fill_tables(dynamic, DTYPE: tl.constexpr):
+    """Fill two tables in shared memory; return the address of the second.
 
-    And the 256 levels of 8-bit constants, once. The names `pairs` and `dynamic` hold
-    from here to the end of the kernel, in all of its assembly.
+    The first has 256 pairs of levels in DTYPE, 32 copies side by side, one a bank; the
+    second the 256 levels of 8-bit scales, once. All threads of a program write a part,
+    and none goes on before all have. A lookup may not come before that: it does not,
+    for it needs codes that are loaded later (tests/kernels/test_compiled.py).
     """
-    at = tl.inline_asm_elementwise(_ROOM_OF_PAIRS, "=r", [], tl.int32, False, 1)
+    pairs = tl.inline_asm_elementwise(_TABLE_OF_PAIRS, "=r", [], tl.int32, False, 1)
     byte, copies = tl.arange(0, 256)[:, None], 16 * tl.arange(0, 8)[None, :]
     TEXT: tl.constexpr = _PAIR_F16 if tl.float16 == DTYPE else _PAIR_BF16
     tl.inline_asm_elementwise(
-        TEXT, "=r,r,r", [at + 128 * byte + copies, byte], tl.int32, False, 1
+        TEXT, "=r,r,r", [pairs + 128 * byte + copies, byte], tl.int32, False, 1
     )
-    at = tl.inline_asm_elementwise(_ROOM_OF_CONSTANTS, "=r", [], tl.int32, False, 1)
+    levels = tl.inline_asm_elementwise(_TABLE_OF_LEVELS, "=r", [], tl.int32, False, 1)
     tl.inline_asm_elementwise(
         "st.shared.b32 [$1], $2; mov.u32 $0, 0;",
         "=r,r,r",
-        [at + 4 * tl.arange(0, 256), dynamic],
+        [levels + 4 * tl.arange(0, 256), dynamic],
         tl.int32,
         False,
         1,
     )
     tl.debug_barrier()
+    return levels
 
 
 @triton.jit
 @no_type_check
 def code_at(row, j, i):
-    """The code at place i of plane j; `row` points at a chunk's words of the row."""
+    """The code at index i of plane j; `row` points at a chunk's words of the row."""
     pairs = tl.load(row + (i // 2 * 2 + j // 2)).to(tl.int32)
     return (pairs >> (j % 2 * 8 + i % 2 * 4)) & 15
 
 
 @triton.jit
 @no_type_check
-def _decode(row, i, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
+def _decode(row, i, levels, DTYPE: tl.constexpr, PAIR_TABLE: tl.constexpr):
     """The levels of four planes: in 16 bits by assembly, in float32 from memory."""
     words = tl.load(row + i)
-    if PAIRED and tl.float16 == DTYPE:
+    if PAIR_TABLE and tl.float16 == DTYPE:
         return tl.inline_asm_elementwise(
             _PAIRS, _OPERANDS, [words], (tl.float16,) * 4, True, 2
         )
-    elif PAIRED:
+    elif PAIR_TABLE:
         return tl.inline_asm_elementwise(
             _PAIRS, _OPERANDS, [words], (tl.bfloat16,) * 4, True, 2
         )
@@ -104,12 +140,18 @@ def _decode(row, i, levels, DTYPE: tl.constexpr, PAIRED: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def double(code, nested, mean, dynamic, SPREAD: tl.constexpr = False):
-    """d[q] c₂ + μ; with two roundings, as lib.quant, if no launch fuses them."""
-    if SPREAD:
-        d = tl.inline_asm_elementwise(_CONSTANT, "=r,r", [code], tl.float32, True, 1)
-    else:
+def block_scale(code, nested, mean, dynamic):
+    """d[r] c₂ + μ for the lowest byte r of `code`.
+
+    `dynamic` points at the levels d in device memory, or is their address in shared
+    memory. With two roundings, as lib.quant, if no launch fuses them.
+    """
+    if dynamic.dtype.is_ptr():
         d = tl.load(dynamic + (code & 255))
+    else:
+        d = tl.inline_asm_elementwise(
+            _LEVEL, "=r,r,r", [code, dynamic], tl.float32, True, 1
+        )
     return d * nested + mean
 
 
@@ -121,7 +163,7 @@ def _load_nested(
     NESTED: tl.constexpr,
     SEAMLESS: tl.constexpr,
 ):  # fmt: skip
-    """The constants of a chunk's constants; one, where no NESTED ends in the chunk."""
+    """c₂ of each plane of a chunk; loaded once, where all four have the same."""
     first, last = n * groups, groups - 1
     c0 = tl.load(nested + (first + tl.minimum(4 * c // P, last)) // NESTED)
     c1, c2, c3 = c0, c0, c0
@@ -134,30 +176,30 @@ def _load_nested(
 
 @triton.jit
 @no_type_check
-def _four_constants(
-    constants, nested, of_row, mean, dynamic,
+def _load_scales(
+    scales, dynamic, of_row, mean,
     c, n, N, groups,
-    P: tl.constexpr,
-    Q: tl.constexpr,
-    BITS: tl.constexpr,
-    NESTED: tl.constexpr,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,
     SEAMLESS: tl.constexpr,
-    PER_ROW: tl.constexpr,
-    SPREAD: tl.constexpr,
 ):  # fmt: skip
-    """c of rows n for the four planes of chunk c."""
-    words = load_constants(constants, c, n, N, Q, BITS)
-    w0, w1 = constant(words, 0, Q, BITS), constant(words, 1, Q, BITS)
-    w2, w3 = constant(words, 2, Q, BITS), constant(words, 3, Q, BITS)
-    if BITS == 8:
-        d = of_row, of_row, of_row, of_row
-        if not PER_ROW:
-            d = _load_nested(nested, c, n, groups, P, NESTED, SEAMLESS)
+    """The scales of rows n for the four planes of chunk c; `of_row` is a row's c₂."""
+    words = load_constants(scales.per_block, c, n, N, LAYOUT.Q, KIND.BITS)
+    w0 = constant(words, 0, LAYOUT.Q, KIND.BITS)
+    w1 = constant(words, 1, LAYOUT.Q, KIND.BITS)
+    w2 = constant(words, 2, LAYOUT.Q, KIND.BITS)
+    w3 = constant(words, 3, LAYOUT.Q, KIND.BITS)
+    if KIND.BITS == 8:
+        c2 = of_row, of_row, of_row, of_row
+        if not KIND.PER_ROW:
+            c2 = _load_nested(
+                scales.nested, c, n, groups, LAYOUT.P, KIND.NESTED, SEAMLESS
+            )
         return (
-            double(w0, d[0], mean, dynamic, SPREAD),
-            double(w1, d[1], mean, dynamic, SPREAD),
-            double(w2, d[2], mean, dynamic, SPREAD),
-            double(w3, d[3], mean, dynamic, SPREAD),
+            block_scale(w0, c2[0], mean, dynamic),
+            block_scale(w1, c2[1], mean, dynamic),
+            block_scale(w2, c2[2], mean, dynamic),
+            block_scale(w3, c2[3], mean, dynamic),
         )
     else:
         return (
@@ -173,83 +215,79 @@ def _four_constants(
 def naive(
     x,  # (M, K)
     codes,  # (chunks, N, L)
-    constants,  # (chunks, N, words): float32, or bytes with double quantization
-    nested, mean, dynamic,  # of double quantization
+    scales,  # `Scales`
     levels,  # 16
     y,  # (M, N)
     M, N, K, chunks, groups,
-    G: tl.constexpr,
-    P: tl.constexpr,
-    L: tl.constexpr,
-    Q: tl.constexpr,
-    BITS: tl.constexpr,  # of a constant
-    NESTED: tl.constexpr,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,  # `ScaleKind`
 ):  # fmt: skip
-    """One program, one number, its levels from a table."""
+    """Program (n, m) makes y[m, n], plane by plane, with levels from device memory."""
     n, m = tl.program_id(0), tl.program_id(1).to(tl.int64)
-    i = tl.arange(0, L)
-    mu = tl.load(mean)
+    i = tl.arange(0, LAYOUT.L)
+    mu = tl.load(scales.mean)
     total = 0.0
     for plane in range(4 * chunks):
-        row = codes + (plane // 4 * N + n) * L
+        row = codes + (plane // 4 * N + n) * LAYOUT.L
         level = tl.load(levels + code_at(row, plane % 4, i))
-        bits = constant_of(constants, plane, n, N, Q, BITS)
-        if BITS == 8:
-            block = n * groups + tl.minimum(plane // P, groups - 1)
-            c = double(bits, tl.load(nested + block // NESTED), mu, dynamic)
+        bits = load_constant(scales.per_block, plane, n, N, LAYOUT.Q, KIND.BITS)
+        if KIND.BITS == 8:
+            block = n * groups + tl.minimum(plane // LAYOUT.P, groups - 1)
+            nested = tl.load(scales.nested + block // KIND.NESTED)
+            c = block_scale(bits, nested, mu, scales.dynamic)
         else:
             c = bits.to(tl.float32, bitcast=True)
-        there = activations(x + m * K, plane, i, groups, G, P, L, False)
-        total += c * tl.sum(level * there.to(tl.float32), 0)
+        x_tile = load_x_tile(x + m * K, plane, i, groups, LAYOUT, False)
+        total += c * tl.sum(level * x_tile.to(tl.float32), 0)
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
 
 
 @triton.jit(do_not_specialize=VARY)
 @no_type_check
 def skinny(
-    x, codes, constants, nested, mean, dynamic, levels, y,
+    x, codes, scales, levels, y,
     M, N, K, chunks, groups,
-    G: tl.constexpr,
-    P: tl.constexpr,
-    L: tl.constexpr,
-    Q: tl.constexpr,
-    BITS: tl.constexpr,
-    NESTED: tl.constexpr,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,
     SEAMLESS: tl.constexpr,
-    PER_ROW: tl.constexpr,  # a row's constants share theirs
-    PAIRED: tl.constexpr,  # by tables in shared memory
+    PAIR_TABLE: tl.constexpr,  # in shared memory, with the 256 levels beside it
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
     STAGES: tl.constexpr,
-    CHAINED: tl.constexpr,
+    PDL: tl.constexpr,
 ):  # fmt: skip
-    """The `skinny` of int4_triton.py, with levels for integers."""
-    row, token, n, x = place(x, M, N, K, ROWS, BATCH)
-    n, x, i = n[None, :], x[None], tl.arange(0, L)
+    """Program (n, m) makes a tile of y from all chunks, a warp from its own.
+
+    Chunks go to warps, and the last ones meet x = 0, as in the `skinny` of int4. The
+    tables are filled before `pdl_wait`: they depend on no other kernel.
+    """
+    row, token, n, x = rows_and_tokens(x, M, N, K, ROWS, BATCH)
+    n, x, i = n[None, :], x[None], tl.arange(0, LAYOUT.L)
     c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
     total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
     top = tl.program_id(0) * ROWS
-    if PAIRED:
-        spread = tl.load(dynamic + tl.arange(0, 256))  # on its way meanwhile
-    for turn in tl.static_range(STAGES):
-        chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
-        fetch(codes + (chunk * N + n) * L, CHAINED)
-        fetch(constants + (chunk * N + top) * ((Q * BITS + 31) // 32), CHAINED)
-    if PAIRED:
-        _spread(spread, x.dtype.element_ty)
-    follow(CHAINED)
-    mu, of_row = tl.load(mean), 0.0
-    if PER_ROW:
-        of_row = tl.load(nested + n * groups // NESTED)
+    dynamic = scales.dynamic
+    if PAIR_TABLE:
+        d = tl.load(scales.dynamic + tl.arange(0, 256))  # on its way meanwhile
+    WORDS: tl.constexpr = (LAYOUT.Q * KIND.BITS + 31) // 32
+    for stage in tl.static_range(STAGES):
+        chunk = tl.minimum(stage * SPLITS + c, chunks - 1)
+        prefetch_l2(codes + (chunk * N + n) * LAYOUT.L, PDL)
+        prefetch_l2(scales.per_block + (chunk * N + top) * WORDS, PDL)
+    if PAIR_TABLE:
+        dynamic = _fill_tables(d, x.dtype.element_ty)
+    pdl_wait(PDL)
+    mu, of_row = tl.load(scales.mean), 0.0
+    if KIND.PER_ROW:
+        of_row = tl.load(scales.nested + n * groups // KIND.NESTED)
     for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
-        chunk = tl.minimum(first + c, chunks - 1)  # beyond the last one x is 0
-        scale = _four_constants(
-            constants, nested, of_row, mu, dynamic, chunk, n, N, groups,
-            P, Q, BITS, NESTED, SEAMLESS, PER_ROW, PAIRED,
-        )  # fmt: skip
-        row_of_words = codes + (chunk * N + n)[:, :, None] * L
-        q = _decode(row_of_words, i, levels, x.dtype.element_ty, PAIRED)
-        plane, there = 4 * (first + c)[:, :, None], i[:, None]
-        total = add_planes(total, q, scale, x, plane, there, groups, G, P, L, SEAMLESS)
+        chunk = tl.minimum(first + c, chunks - 1)
+        s = _load_scales(
+            scales, dynamic, of_row, mu, chunk, n, N, groups, LAYOUT, KIND, SEAMLESS
+        )
+        words = codes + (chunk * N + n)[:, :, None] * LAYOUT.L
+        q = _decode(words, i, levels, x.dtype.element_ty, PAIR_TABLE)
+        plane, k_index = 4 * (first + c)[:, :, None], i[:, None]
+        total = add_planes(total, q, s, x, plane, k_index, groups, LAYOUT, SEAMLESS)
     store(y, tl.sum(total, 0), row, token, M, N)

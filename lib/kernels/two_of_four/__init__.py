@@ -1,4 +1,7 @@
-"""Two of every four weights kept: how they are stored, and back. Read `storage`."""
+"""Two of every four weights kept: how they are stored, and back.
+
+Read in order: `storage`, `storage_triton`.
+"""
 
 from lib.kernels.two_of_four.storage import (
     TwoOfFour,

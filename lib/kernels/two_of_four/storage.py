@@ -11,8 +11,8 @@ is Wanda's choice: without norms the larger ones, so that a matrix which is 2:4 
 comes back exactly (where it had -0, with +0).
 
 Read in order: `TwoOfFour`, `compress_two_of_four`, `decompress_two_of_four`, and
-`compress`, `decompress` in wanda_triton.py. Source: Mishra et al. 2021,
-arXiv:2104.08378, section 3.
+the kernels in storage_triton.py.
+Source: Mishra et al. 2021, arXiv:2104.08378, section 3.
 """
 
 from dataclasses import dataclass
@@ -23,17 +23,20 @@ from torch import Tensor
 
 from lib.kernels.core.compiler import require_triton, widened
 from lib.kernels.core.entry import DTYPES
+from lib.kernels.two_of_four.storage_triton import compress as _compress
+from lib.kernels.two_of_four.storage_triton import decompress as _decompress
 from lib.kernels.wanda.masks import checked_norm, tile_grid, tile_of
-from lib.kernels.wanda.runs_triton import compress as _compress
-from lib.kernels.wanda.runs_triton import decompress as _decompress
 from lib.prune.wanda import kept_n_of_m, wanda_score
 
-EIGHT = 8  # columns whose indices fill a byte
+COLS_PER_BYTE = 8  # two groups of four, whose indices fill a byte
 
 
 @dataclass(frozen=True, eq=False)
 class TwoOfFour:
-    """The kept weights of a matrix, and where they stood."""
+    """The kept weights of a matrix, and where they stood.
+
+    ValueError for other dtypes, and for indices that do not fit the values.
+    """
 
     values: Float[Tensor, "rows half"]
     indices: UInt8[Tensor, "rows eighth"]
@@ -63,9 +66,9 @@ def compress_reference(
     keep = kept_n_of_m(wanda_score(w, norm), 2, 4).to(torch.uint8)
     groups = (w.shape[1] // 4, 4)
     order = keep.unflatten(1, groups).sort(dim=-1, descending=True, stable=True)
-    place = order.indices[..., :2]  # (rows, groups, 2)
-    values = w.unflatten(1, groups).gather(2, place).flatten(1)
-    nibble = (place[..., 0] | place[..., 1] << 2).to(torch.uint8)
+    column = order.indices[..., :2]  # (rows, groups, 2)
+    values = w.unflatten(1, groups).gather(2, column).flatten(1)
+    nibble = (column[..., 0] | column[..., 1] << 2).to(torch.uint8)
     return values, nibble[:, ::2] | nibble[:, 1::2] << 4
 
 
@@ -74,21 +77,24 @@ def decompress_reference(
 ) -> Float[Tensor, "rows cols"]:
     """The equation, solved for w."""
     nibble = torch.stack((indices & 15, indices >> 4), -1).flatten(1)
-    place = torch.stack((nibble & 3, nibble >> 2), -1).long()  # (rows, groups, 2)
-    rows, groups, _ = place.shape
+    column = torch.stack((nibble & 3, nibble >> 2), -1).long()  # (rows, groups, 2)
+    rows, groups, _ = column.shape
     w = values.new_zeros(rows, groups, 4)
-    return w.scatter_(2, place, values.reshape(rows, groups, 2)).flatten(1)
+    return w.scatter_(2, column, values.reshape(rows, groups, 2)).flatten(1)
 
 
 def launch_compress(
     w: Float[Tensor, "rows cols"], norm: Float32[Tensor, " cols"]
 ) -> tuple[Float[Tensor, "rows half"], UInt8[Tensor, "rows eighth"]]:
-    """Values and indices by the kernel."""
+    """Values and indices by the kernel.
+
+    ImportError without Triton; ValueError where no kernel reaches w.
+    """
     require_triton(w)
     (rows, cols), dtype = w.shape, w.dtype
     w = w.contiguous().to(widened(dtype))
     values = w.new_empty(rows, cols // 2)
-    indices = w.new_empty(rows, cols // EIGHT, dtype=torch.uint8)
+    indices = w.new_empty(rows, cols // COLS_PER_BYTE, dtype=torch.uint8)
     grid, tile = tile_grid(rows, cols), tile_of(cols)
     _compress[grid](w, norm, values, indices, rows, cols, **tile, num_warps=4)
     return values.to(dtype), indices
@@ -97,7 +103,10 @@ def launch_compress(
 def launch_decompress(
     values: Float[Tensor, "rows half"], indices: UInt8[Tensor, "rows eighth"]
 ) -> Float[Tensor, "rows cols"]:
-    """W by the kernel."""
+    """W by the kernel.
+
+    ImportError without Triton; ValueError where no kernel reaches the values.
+    """
     require_triton(values)
     (rows, half), dtype = values.shape, values.dtype
     values = values.contiguous().to(widened(dtype))
@@ -112,10 +121,14 @@ def launch_decompress(
 def compress_two_of_four(
     w: Float[Tensor, "rows cols"], norm: Float[Tensor, "..."] | None = None
 ) -> TwoOfFour:
-    """The two of every four that score best; ValueError for a part of a byte."""
+    """The two of every four that score best, without norms the larger ones.
+
+    ValueError for columns that 8 does not divide, a w that is no matrix, another dtype
+    than fp16, bf16 or float32, a w that wants a gradient, or norms unlike w.
+    """
     norm = checked_norm(w, norm)
-    if w.shape[1] % EIGHT:
-        raise ValueError(f"{EIGHT} does not divide the {w.shape[1]} columns")
+    if w.shape[1] % COLS_PER_BYTE:
+        raise ValueError(f"{COLS_PER_BYTE} does not divide the {w.shape[1]} columns")
     return TwoOfFour(*torch.ops.llm_compression.compress_two_of_four(w, norm))
 
 
@@ -157,7 +170,7 @@ def _decompress_on_cuda(values: Tensor, indices: Tensor) -> Tensor:
 @torch.library.register_fake("llm_compression::compress_two_of_four")
 def _halves(w: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
     rows, cols = w.shape
-    indices = w.new_empty(rows, cols // EIGHT, dtype=torch.uint8)
+    indices = w.new_empty(rows, cols // COLS_PER_BYTE, dtype=torch.uint8)
     return w.new_empty(rows, cols // 2), indices
 
 

@@ -2,11 +2,11 @@
 
     ŵ[n, column(p, i)] = s (q - z)  or  c l_q,     q = the code at place i of plane p
 
-Bytes a weight: 1/2 of codes and the constants, and 2 written in 16 bits. A product of
+Bytes a weight: 1/2 of codes and the scales, and 2 written in 16 bits. A product of
 many tokens decodes every weight once for each of its blocks of tokens, or once here.
 The float32 product is rounded once: bit for bit what lib.quant dequantizes.
 
-Read in order: `unfold_reference`, the kernels in unfold_triton.py, `launch`,
+Read in order: `unfold_reference`, the kernels in dense_triton.py, `launch`,
 `unfolded`.
 """
 
@@ -19,6 +19,7 @@ from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.planes import planes_of
 from lib.kernels.int4.product import Int4
 from lib.kernels.nf4.product import Nf4, tables
+from lib.kernels.nf4.product_triton import Scales
 from lib.kernels.unfold import dense_triton
 from lib.quant.codebooks.normal_float import normal_float_levels
 
@@ -31,32 +32,37 @@ def unfold_reference(
     """Ŵ in `dtype`, multiplied in float32."""
     runs = w.unpacked().unflatten(1, (w.planes.groups, -1))
     if isinstance(w, Int4):
-        step, zero = w.grid()
-        runs = (runs.to(torch.int32) - zero[..., None]) * step.float()[..., None]
+        scale, zero = w.grid()
+        runs = (runs.to(torch.int32) - zero[..., None]) * scale.float()[..., None]
     else:
         levels = normal_float_levels().to(runs.device)
-        runs = levels[runs.int()] * w.scales()[..., None]
+        runs = levels[runs.int()] * w.block_scales()[..., None]
     return runs.flatten(1).to(dtype)
 
 
 def launch(
     w: Int4 | Nf4, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "rows cols"]:
-    """The same by a kernel."""
+    """The same by a kernel.
+
+    ImportError without Triton; ValueError where no kernel reaches the codes.
+    """
     require_triton(w.codes)
     planes, n = w.planes, w.codes.shape[1]
     out = w.codes.new_empty(n, planes.cols, dtype=widened(dtype))
-    layout = planes.layout | {"BITS": 8 * w.constants.itemsize}
     grid = (triton.cdiv(n, ROWS), planes.chunks)
     sizes = (n, planes.cols, planes.groups)
-    words = w.constants.view(torch.int32)
-    options = layout | {"ROWS": ROWS, "num_warps": 4, "enable_fp_fusion": False}
+    options = {"LAYOUT": planes.layout, "ROWS": ROWS}
+    options |= {"num_warps": 4, "enable_fp_fusion": False}
     if isinstance(w, Int4):
+        options["ZERO_POINT"] = w.constants.dtype == torch.int32
+        words = w.constants.view(torch.int32)
         dense_triton.int4[grid](w.codes, words, out, *sizes, **options)
     else:
-        constants = words, w.nested, w.mean, *tables(out.device)
-        options["NESTED"] = w.nested_block
-        dense_triton.nf4[grid](w.codes, *constants, out, *sizes, **options)
+        dynamic, levels = tables(out.device)
+        options["KIND"] = w.scale_kind
+        scales = Scales(w.scales.view(torch.int32), w.nested, w.mean, dynamic)
+        dense_triton.nf4[grid](w.codes, scales, levels, out, *sizes, **options)
     return out.to(dtype)
 
 
@@ -69,7 +75,7 @@ def unfolded(
     nf4 = isinstance(w, Nf4)
     return torch.ops.llm_compression.unfold(
         w.codes,
-        w.constants,
+        w.scales if nf4 else w.constants,
         w.nested if nf4 else None,
         w.mean if nf4 else None,
         w.nested_block if nf4 else 1,
@@ -98,9 +104,11 @@ def _on_cpu(*parts) -> Tensor:
     return unfold_reference(_matrix(*parts[:-1]), parts[-1])
 
 
-@torch.library.impl("llm_compression::unfold", "CUDA")
 def _on_cuda(*parts) -> Tensor:
     return launch(_matrix(*parts[:-1]), parts[-1])
+
+
+torch.library.impl("llm_compression::unfold", "CUDA", _on_cuda)
 
 
 @torch.library.register_fake("llm_compression::unfold")

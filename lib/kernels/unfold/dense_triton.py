@@ -1,12 +1,18 @@
-"""The kernels of unfold.py: a chunk of words becomes four planes of Ŵ.
+"""The kernels of unfold/dense.py: a chunk of words becomes four planes of Ŵ.
+
+Program (block, c) takes ROWS rows and one chunk of columns (core/planes.py). It reads
+each word once, and for each of the four planes that the word holds multiplies the
+levels by the plane's scales, in float32, rounds once, and writes L neighbouring columns
+of every row. What is padding is computed and not written; a row beyond the last reads
+the last one.
 
 Read in order: `int4`, `nf4`.
 """
 
-from lib.kernels.core.blocks import constant_of
+from lib.kernels.core.blocks import load_constant
 from lib.kernels.core.compiler import no_type_check, tl, triton
-from lib.kernels.int4.product_triton import _step, _stored, _zero
-from lib.kernels.nf4.product_triton import code_at, double
+from lib.kernels.int4.product_triton import from_bits, scale_of, zero_of
+from lib.kernels.nf4.product_triton import block_scale, code_at
 
 
 @triton.jit
@@ -16,57 +22,57 @@ def int4(
     constants,  # (chunks, N, words)
     w,  # (N, K)
     N, K, groups,
-    G: tl.constexpr,
-    P: tl.constexpr,
-    L: tl.constexpr,
-    Q: tl.constexpr,
-    BITS: tl.constexpr,
+    LAYOUT: tl.constexpr,
+    ZERO_POINT: tl.constexpr,
     ROWS: tl.constexpr,
 ):  # fmt: skip
-    """ŵ = s (q - z), multiplied in float32 and rounded once."""
-    c, i = tl.program_id(1), tl.arange(0, L)[None, :]
+    """ŵ = s (q - z) of one chunk, for ROWS rows."""
+    c, i = tl.program_id(1), tl.arange(0, LAYOUT.L)[None, :]
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     n = tl.minimum(row, N - 1)
-    words = tl.load(codes + (c * N + n)[:, None] * L + i).to(tl.int32)
+    words = tl.load(codes + (c * N + n)[:, None] * LAYOUT.L + i).to(tl.int32)
     w += row.to(tl.int64)[:, None] * K
+    BITS: tl.constexpr = 32 if ZERO_POINT else 16
     for j in tl.static_range(4):
-        group, within = (4 * c + j) // P, (4 * c + j) % P * L + i
-        r = _stored(constant_of(constants, 4 * c + j, n, N, Q, BITS), BITS)[:, None]
-        value = (((words >> (4 * j)) & 15) - _zero(r)).to(tl.float32) * _step(r)
-        here = (row < N)[:, None] & (within < G) & (group < groups)
-        tl.store(w + group * G + within, value.to(w.dtype.element_ty), mask=here)
+        plane = 4 * c + j
+        group, within = plane // LAYOUT.P, plane % LAYOUT.P * LAYOUT.L + i
+        r = load_constant(constants, plane, n, N, LAYOUT.Q, BITS)
+        r = from_bits(r, ZERO_POINT)[:, None]
+        value = (((words >> (4 * j)) & 15) - zero_of(r)).to(tl.float32) * scale_of(r)
+        mask = (row < N)[:, None] & (within < LAYOUT.G) & (group < groups)
+        columns = w + group * LAYOUT.G + within
+        tl.store(columns, value.to(w.dtype.element_ty), mask=mask)
 
 
 @triton.jit
 @no_type_check
 def nf4(
-    codes, constants,
-    nested, mean, dynamic,  # of double quantization
+    codes,  # (chunks, N, L)
+    scales,  # `Scales`
     levels,  # 16
-    w,
+    w,  # (N, K)
     N, K, groups,
-    G: tl.constexpr,
-    P: tl.constexpr,
-    L: tl.constexpr,
-    Q: tl.constexpr,
-    BITS: tl.constexpr,
-    NESTED: tl.constexpr,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,  # `ScaleKind`
     ROWS: tl.constexpr,
 ):  # fmt: skip
-    """ŵ = c l_q, the same way."""
-    c, i = tl.program_id(1), tl.arange(0, L)[None, :]
+    """ŵ = c l_q of one chunk, for ROWS rows; levels come from device memory."""
+    c, i = tl.program_id(1), tl.arange(0, LAYOUT.L)[None, :]
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    n, mu = tl.minimum(row, N - 1), tl.load(mean)
-    words = codes + (c * N + n)[:, None] * L
+    n, mu = tl.minimum(row, N - 1), tl.load(scales.mean)
+    words = codes + (c * N + n)[:, None] * LAYOUT.L
     w += row.to(tl.int64)[:, None] * K
     for j in tl.static_range(4):
-        group, within = (4 * c + j) // P, (4 * c + j) % P * L + i
-        s = constant_of(constants, 4 * c + j, n, N, Q, BITS)
-        if BITS == 8:
+        plane = 4 * c + j
+        group, within = plane // LAYOUT.P, plane % LAYOUT.P * LAYOUT.L + i
+        s = load_constant(scales.per_block, plane, n, N, LAYOUT.Q, KIND.BITS)
+        if KIND.BITS == 8:
             block = n * groups + tl.minimum(group, groups - 1)
-            s = double(s, tl.load(nested + block // NESTED), mu, dynamic)
+            nested = tl.load(scales.nested + block // KIND.NESTED)
+            s = block_scale(s, nested, mu, scales.dynamic)
         else:
             s = s.to(tl.float32, bitcast=True)
         value = tl.load(levels + code_at(words, j, i)) * s[:, None]
-        here = (row < N)[:, None] & (within < G) & (group < groups)
-        tl.store(w + group * G + within, value.to(w.dtype.element_ty), mask=here)
+        mask = (row < N)[:, None] & (within < LAYOUT.G) & (group < groups)
+        columns = w + group * LAYOUT.G + within
+        tl.store(columns, value.to(w.dtype.element_ty), mask=mask)

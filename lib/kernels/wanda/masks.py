@@ -9,7 +9,7 @@ is kept; NaN counts as more than infinity, so that it is kept and shows; what is
 becomes +0. The norm's sign is ignored.
 
 Read in order: `prune_n_of_m`, `prune_per_row`; `launch_n_of_m`, `launch_per_row`; the
-kernels in wanda_triton.py and wanda_row_triton.py.
+kernels in runs_triton.py and rows_triton.py.
 Source: Sun et al. 2023, arXiv:2306.11695.
 """
 
@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from lib.kernels.core.compiler import in_a_row, require_triton, triton, widened
+from lib.kernels.core.compiler import pdl_options, require_triton, triton, widened
 from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.tiles import power_above
 from lib.kernels.wanda.rows_triton import REGISTERS
@@ -35,18 +35,18 @@ from lib.prune.wanda import (
     wanda_score,
 )
 
-TILE = 2048  # weights of a program of 128 threads
-WIDE = 1024  # columns of its tile, at most
-MOST = 16  # neighbours that a thread compares
-THREAD = 64  # bytes of a row that a thread holds
-HELD = 65_536  # and a program, at most
-CHUNK = 4096  # columns of a longer row that it reads at a time
+TILE_WEIGHTS = 2048  # of a program of 128 threads
+MAX_TILE_COLS = 1024
+MAX_NEIGHBOURS = 16  # M, of which a thread compares as many, or two threads half each
+BYTES_PER_THREAD = 64  # of a row that a thread holds
+MAX_HELD_BYTES = 65_536  # of a row that a program holds
+STREAMED_COLS = 4096  # of a longer row that it reads at a time
 
 
 def tile_of(cols: int) -> dict[str, int]:
     """ROWS and COLS of a program: few norms are read for its weights."""
-    across = min(WIDE, power_above(cols))
-    return {"ROWS": TILE // across, "COLS": across}
+    across = min(MAX_TILE_COLS, power_above(cols))
+    return {"ROWS": TILE_WEIGHTS // across, "COLS": across}
 
 
 def tile_grid(rows: int, cols: int) -> tuple[int, int]:
@@ -64,7 +64,10 @@ def launch_n_of_m(
     mask: bool = False,
     naive: bool = False,
 ) -> Float[Tensor, "rows cols"] | Bool[Tensor, "rows cols"]:
-    """The n best of every m neighbours, m a power of two, by a kernel."""
+    """The n best of every m neighbours, m a power of two, by a kernel.
+
+    ImportError without Triton; ValueError where no kernel reaches w.
+    """
     require_triton(w)
     (rows, cols), dtype = w.shape, w.dtype
     w, out = _in_and_out(w, mask)
@@ -82,16 +85,19 @@ def launch_per_row(
     mask: bool = False,
     streamed: bool = False,
 ) -> Float[Tensor, "rows cols"] | Bool[Tensor, "rows cols"]:
-    """The k best of every row by a kernel; a long row is streamed in any case."""
+    """The k best of every row by a kernel; a long row is streamed in any case.
+
+    ImportError without Triton; ValueError where no kernel reaches w.
+    """
     require_triton(w)
     (rows, cols), dtype = w.shape, w.dtype
     w, out = _in_and_out(w, mask)
     block = power_above(cols)
-    streamed = streamed or block * w.element_size() > HELD
+    streamed = streamed or block * w.element_size() > MAX_HELD_BYTES
     kernel = _streamed if streamed else _held
-    block = min(CHUNK, block) if streamed else block
-    warps = max(1, block * w.element_size() // (32 * THREAD))
-    options = {"num_warps": warps, "maxnreg": REGISTERS} | in_a_row(w)
+    block = min(STREAMED_COLS, block) if streamed else block
+    warps = max(1, block * w.element_size() // (32 * BYTES_PER_THREAD))
+    options = {"num_warps": warps, "maxnreg": REGISTERS} | pdl_options(w)
     tail = math.log(cols / max(k, 1))
     kernel[(rows,)](w, norm, out, cols, k, tail, BLOCK=block, **options)
     return out.view(torch.bool) if mask else out.to(dtype)
@@ -134,12 +140,14 @@ def prune_n_of_m(
     """W, or the mask of what is kept, with the n best of every m neighbours.
 
     Without norms the best are the largest. ValueError where m does not divide the
-    columns or is no power of two up to 16.
+    columns or is no power of two up to 16, for an n outside 1 … m - 1, a w that is no
+    matrix, another dtype than fp16, bf16 or float32, a w that wants a gradient, or
+    norms unlike w.
     """
     norm = checked_norm(w, norm)
     check_n_of_m(n, m, w.shape[1])
-    if m > MOST or m & (m - 1):
-        raise ValueError(f"m={m} is not a power of two up to {MOST}")
+    if m > MAX_NEIGHBOURS or m & (m - 1):
+        raise ValueError(f"m={m} is not a power of two up to {MAX_NEIGHBOURS}")
     return torch.ops.llm_compression.prune_n_of_m(w, norm, n, m, mask)
 
 
@@ -152,7 +160,8 @@ def prune_per_row(
 ) -> Float[Tensor, "rows cols"] | Bool[Tensor, "rows cols"]:
     """W, or the mask of what is kept, without the worst ⌊cols · sparsity⌋ of each row.
 
-    Without norms the worst are the smallest.
+    Without norms the worst are the smallest. ValueError for a sparsity outside 0 … 1,
+    and for w and norms as in `prune_n_of_m`.
     """
     norm = checked_norm(w, norm)
     kept_count(w.shape[1], sparsity)  # refuses what is no share

@@ -1,13 +1,19 @@
-"""The kernels of wanda.py and two_of_four.py for runs of M neighbours, by comparisons.
+"""The kernels of wanda/masks.py for runs of M neighbours, by comparisons.
 
     score = |w ‖x‖| in float32; its bits, read as an integer, are in order of size
 
-A weight is kept if its score is above the run's N-th, or first among its equals. A
-sorting network finds the N-th by minima and maxima of registers alone. Every NaN is
-given the same bits, the first above infinity.
+A program has a tile of ROWS x COLS weights, and each of its threads whole runs of M
+neighbouring columns in registers (of 16, half a run). A weight is kept if its score is
+above the run's N-th, or equal to it and early enough among its equals. A sorting
+network finds the N-th by minima and maxima of registers alone, without a branch. Every
+NaN is given the same bits, the first above infinity.
 
-Read in order: `_keys`, `_put`; `naive_n_of_m`; `_sorted`, `_cut`, `_kept`, `n_of_m`;
-`_nth`, `_kept_by_two`; `compress`, `decompress`.
+Runs do not cross the end of a row, for M divides the columns; the part of a tile that
+exceeds the matrix is read as 0 and not written.
+
+Read in order: `keys`, `store_kept`; `naive_n_of_m`; `_sorted`, `_cut`, `kept`,
+`n_of_m`; `_nth`, `_kept_by_two`. `load_tile`, `apart` and `kept` also serve
+two_of_four/storage_triton.py.
 Source: Batcher 1968, "Sorting networks and their applications".
 """
 
@@ -19,7 +25,7 @@ NAN = tl.constexpr(0x7F800001)  # infinity is 0x7F800000
 
 @triton.jit
 @no_type_check
-def _keys(w, norm):
+def keys(w, norm):
     """Integers in the order of the scores."""
     bits = (w.to(tl.float32) * norm).to(tl.int32, bitcast=True) & 0x7FFFFFFF
     return tl.minimum(bits, NAN)
@@ -27,32 +33,32 @@ def _keys(w, norm):
 
 @triton.jit
 @no_type_check
-def _place(rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr):
-    """The columns of a program's tile, where it lies, and what there is of it."""
+def tile_offsets(rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr):
+    """The columns of a program's tile, its offsets in memory, and its mask."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     col = tl.program_id(1) * COLS + tl.arange(0, COLS)
-    at = row.to(tl.int64)[:, None] * cols + col[None, :]
-    return col, at, (row < rows)[:, None] & (col < cols)[None, :]
+    offset = row.to(tl.int64)[:, None] * cols + col[None, :]
+    return col, offset, (row < rows)[:, None] & (col < cols)[None, :]
 
 
 @triton.jit
 @no_type_check
-def _tile(w, norm, rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr):
-    """A tile of W, its keys, its columns, and where it lies."""
-    col, at, here = _place(rows, cols, ROWS, COLS)
-    there = tl.load(w + at, mask=here, other=0)
+def load_tile(w, norm, rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr):
+    """A tile of W, its keys, its columns, offsets and mask."""
+    col, offset, mask = tile_offsets(rows, cols, ROWS, COLS)
+    weights = tl.load(w + offset, mask=mask, other=0)
     norms = tl.load(norm + col, mask=col < cols, other=0)
-    return there, _keys(there, norms[None, :]), col, at, here
+    return weights, keys(weights, norms[None, :]), col, offset, mask
 
 
 @triton.jit
 @no_type_check
-def _put(out, at, here, keep, w):
-    """Store the mask where `out` holds bytes, else W with zeros where not kept."""
+def store_kept(out, offset, mask, keep, w):
+    """Write `keep` itself where `out` holds bytes, else W with zeros where not kept."""
     if out.dtype.element_ty == tl.uint8:
-        tl.store(out + at, keep.to(tl.uint8), mask=here)
+        tl.store(out + offset, keep.to(tl.uint8), mask=mask)
     else:
-        tl.store(out + at, tl.where(keep, w, 0.0).to(w.dtype), mask=here)
+        tl.store(out + offset, tl.where(keep, w, 0.0).to(w.dtype), mask=mask)
 
 
 @triton.jit(do_not_specialize=VARY)
@@ -67,17 +73,20 @@ def naive_n_of_m(
     ROWS: tl.constexpr,
     COLS: tl.constexpr,
 ):  # fmt: skip
-    """Every column reads all M of its run again, to count those that come before it."""
+    """Every weight reads all M of its run again, to count those that come before it.
+
+    It is kept if fewer than N have a larger score, or an equal one further left.
+    """
     M: tl.constexpr = 2**LOG
-    there, key, col, at, here = _tile(w, norm, rows, cols, ROWS, COLS)
+    weights, key, col, offset, mask = load_tile(w, norm, rows, cols, ROWS, COLS)
     before = tl.zeros(key.shape, tl.int32)
     for j in tl.static_range(M):
         other = (col // M * M + j)[None, :]
-        rival = tl.load(w + (at - col[None, :] + other), mask=here, other=0)
-        rival = _keys(rival, tl.load(norm + other, mask=other < cols, other=0))
+        rival = tl.load(w + (offset - col[None, :] + other), mask=mask, other=0)
+        rival = keys(rival, tl.load(norm + other, mask=other < cols, other=0))
         first = (rival > key) | ((rival == key) & (other < col[None, :]))
         before += first.to(tl.int32)
-    _put(out, at, here, before < N, there)
+    store_kept(out, offset, mask, before < N, weights)
 
 
 @triton.jit
@@ -91,7 +100,7 @@ def _halves(x):
 
 @triton.jit
 @no_type_check
-def _apart(x, LOG: tl.constexpr):
+def apart(x, LOG: tl.constexpr):
     """x (rows, cols) as M = 2^LOG tensors (rows, runs, 1): column j of every run.
 
     The first step parts the halves of a run, which two threads may hold.
@@ -181,14 +190,14 @@ def _counts(key, least, LOG: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _kept(key, N: tl.constexpr, LOG: tl.constexpr):
+def kept(key, N: tl.constexpr, LOG: tl.constexpr):
     """The mask of each of M = 2^LOG columns: above the N-th key, or first equal to it.
 
     What is not needed for the N-th key is never computed.
     """
     order = _sorted(key, LOG)
     least = order[N - 1]
-    left = tl.full(least.shape, N, tl.int32)  # places for equals
+    left = tl.full(least.shape, N, tl.int32)  # how many equals may be kept
     for j in tl.static_range(N - 1):
         left -= (order[j] > least).to(tl.int32)
     return _cut(key, least, left, LOG)
@@ -237,55 +246,10 @@ def n_of_m(
     ROWS: tl.constexpr,
     COLS: tl.constexpr,
 ):  # fmt: skip
-    """W is read once: one thread or two hold a run, and compare registers."""
-    there, key, _, at, here = _tile(w, norm, rows, cols, ROWS, COLS)
+    """A program reads its tile once; a thread sorts a run, or two threads one of 16."""
+    weights, key, _, offset, mask = load_tile(w, norm, rows, cols, ROWS, COLS)
     if LOG < 4:
-        keep = _spread(_kept(_apart(key, LOG), N, LOG), LOG)
+        keep = _spread(kept(apart(key, LOG), N, LOG), LOG)
     else:
-        keep = _spread(_kept_by_two(_apart(key, LOG - 1), N, LOG - 1), LOG - 1)
-    _put(out, at, here, keep, there)
-
-
-@triton.jit(do_not_specialize=VARY)
-@no_type_check
-def compress(
-    w, norm,
-    values,  # (rows, cols / 2)
-    indices,  # (rows, cols / 8): see two_of_four.py
-    rows, cols,
-    ROWS: tl.constexpr,
-    COLS: tl.constexpr,
-):  # fmt: skip
-    """The two kept of every four, in their order, and where they stood."""
-    there, key, _, at, here = _tile(w, norm, rows, cols, ROWS, COLS)
-    v, keep = _apart(there, 2), _kept(_apart(key, 2), 2, 2)
-    first = tl.where(keep[0], 0, tl.where(keep[1], 1, 2))
-    last = tl.where(keep[3], 3, tl.where(keep[2], 2, 1))
-    v0 = tl.where(keep[0], v[0], tl.where(keep[1], v[1], v[2]))
-    v1 = tl.where(keep[3], v[3], tl.where(keep[2], v[2], v[1]))
-    pairs = tl.reshape(tl.join(v0, v1), (ROWS, COLS // 2))
-    _, at, here = _place(rows, cols // 2, ROWS, COLS // 2)
-    tl.store(values + at, pairs, mask=here)
-    low, high = tl.split(tl.reshape(first | last << 2, (ROWS, COLS // 8, 2)))
-    _, at, here = _place(rows, cols // 8, ROWS, COLS // 8)
-    tl.store(indices + at, (low | high << 4).to(tl.uint8), mask=here)
-
-
-@triton.jit(do_not_specialize=VARY)
-@no_type_check
-def decompress(
-    values, indices, w,
-    rows, cols,
-    ROWS: tl.constexpr,
-    COLS: tl.constexpr,
-):  # fmt: skip
-    """Every value to its column, and zeros to the two others."""
-    _, at, here = _place(rows, cols // 8, ROWS, COLS // 8)
-    pair = tl.load(indices + at, mask=here, other=0).to(tl.int32)
-    code = tl.reshape(tl.join(pair & 15, pair >> 4), (ROWS, COLS // 4, 1))
-    _, at, here = _place(rows, cols // 2, ROWS, COLS // 2)
-    v0, v1 = _apart(tl.load(values + at, mask=here, other=0), 1)
-    j = tl.arange(0, 4)[None, None, :]
-    runs = tl.where(code & 3 == j, v0, tl.where(code >> 2 == j, v1, 0.0))
-    _, at, here = _place(rows, cols, ROWS, COLS)
-    tl.store(w + at, tl.reshape(runs.to(v0.dtype), (ROWS, COLS)), mask=here)
+        keep = _spread(_kept_by_two(apart(key, LOG - 1), N, LOG - 1), LOG - 1)
+    store_kept(out, offset, mask, keep, weights)

@@ -1,4 +1,4 @@
-"""Int8 matrix products: one constant a token, one an output, and outliers left alone.
+"""Int8 matrix products: one scale a token, one an output, and outliers left alone.
 
     X_I8 = round(X · 127/C_X)     W_I8 = round(W · 127/C_W)     C = max|·| of a row
     Out_I32 = X_I8 W_I8ᵀ          X Wᵀ ≈ Out_I32 · (C_X ⊗ C_W) / 127²
@@ -23,27 +23,27 @@ from jaxtyping import Float, Int, Int8, Int32
 from torch import Tensor
 
 THRESHOLD = 6.0
-TINY = 1e-36  # the least constant: 127 / C must stay finite
+TINY = 1e-36  # the least C: 127 / C must stay finite
 EXACT_TERMS = 2**24 // 127**2  # products of int8 that a float32 sum holds exactly: 1040
 
 
 def quantize_rows(
     x: Float[Tensor, "rows features"], *, vectorwise: bool = True
 ) -> tuple[Int8[Tensor, "rows features"], Float[Tensor, " rows"]]:
-    """Codes -127 … 127, and the constant C = max|x| of each row, in float32.
+    """Codes -127 … 127, and C = max|x| of each row, in float32.
 
-    `vectorwise=False` gives all rows the constant of the whole tensor (plain absmax).
+    `vectorwise=False` gives all rows the C of the whole tensor (plain absmax).
     ValueError for no elements, NaN or infinity.
     """
     if not x.numel() or not x.is_floating_point():
         raise ValueError(f"x of shape {tuple(x.shape)} and {x.dtype} has no int8 codes")
     if not (finite := x.isfinite()).all():
         raise ValueError(f"x holds {(~finite).sum().item()} NaN or infinite values")
-    constants = x.abs().amax(1).float().clamp(min=TINY)  # (rows,)
+    absmax = x.abs().amax(1).float().clamp(min=TINY)  # (rows,)
     if not vectorwise:
-        constants = constants.max().expand(len(x))
-    codes = (x * (127.0 / constants)[:, None]).round()
-    return codes.to(torch.int8), constants
+        absmax = absmax.max().expand(len(x))
+    codes = (x * (127.0 / absmax)[:, None]).round()
+    return codes.to(torch.int8), absmax
 
 
 def int8_product(
@@ -62,11 +62,11 @@ def int8_product(
 
 def rescale(
     out: Int32[Tensor, "tokens outputs"],
-    x_constants: Float[Tensor, " tokens"],
-    w_constants: Float[Tensor, " outputs"],
+    x_absmax: Float[Tensor, " tokens"],
+    w_absmax: Float[Tensor, " outputs"],
 ) -> Float[Tensor, "tokens outputs"]:
     """Out_I32 · (C_X ⊗ C_W) / 127², in float32."""
-    return out * torch.outer(x_constants, w_constants / 127**2)
+    return out * torch.outer(x_absmax, w_absmax / 127**2)
 
 
 def outlier_features(
@@ -89,9 +89,9 @@ def llm_int8(
     """
     check_product(x, w, threshold)
     outliers = outlier_features(x, threshold=threshold)
-    x_codes, x_constants = quantize_rows(x.index_fill(1, outliers, 0))
-    w_codes, w_constants = quantize_rows(w.index_fill(1, outliers, 0))
-    regular = rescale(int8_product(x_codes, w_codes), x_constants, w_constants)
+    x_codes, x_absmax = quantize_rows(x.index_fill(1, outliers, 0))
+    w_codes, w_absmax = quantize_rows(w.index_fill(1, outliers, 0))
+    regular = rescale(int8_product(x_codes, w_codes), x_absmax, w_absmax)
     return x[:, outliers] @ w[:, outliers].T.to(x) + regular.to(x.dtype)
 
 
