@@ -199,17 +199,18 @@ def search_clip(
     bits: int,
     group: int | str,
     symmetric: bool = False,
-    candidates: int = 20,
+    shares: int = 20,
 ) -> Float[Tensor, "r groups"]:
     """The share of each group's range whose grid has the least squared error.
 
-    Tries 1, 1 - 1/n, …, 1/n. Never worse than no clipping, the first candidate.
+    Tries n = `shares` of them: 1, 1 - 1/n, …, 1/n. Never worse than no clipping, which
+    is the first. ValueError as in `fit_grid`.
     """
     low, high = fit_range(w, group=group)
     w = checked_matrix(w)
     best, least = torch.ones_like(low), torch.full_like(low, torch.inf)
-    for k in range(candidates, 0, -1):
-        clip = k / candidates
+    for k in range(shares, 0, -1):
+        clip = k / shares
         grid = grid_from_range(low * clip, high * clip, bits=bits, symmetric=symmetric)
         error = dequantize(quantize(w, grid), grid) - w
         error = grid.runs_of(error).square().sum(-1)  # (rows, groups)

@@ -201,6 +201,18 @@ def test_the_searched_clip_is_never_worse_and_helps_at_three_bits(group, symmetr
     assert clip.shape == fit_grid(w, **kind).scale.shape
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_searched_clip_is_the_best_of_the_shares_in_each_group(symmetric):
+    w = torch.randn(8, 64, generator=torch.Generator().manual_seed(10))
+    kind = {"bits": 3, "group": 32, "symmetric": symmetric}
+    tried = torch.arange(8, 0, -1) / 8
+    moved = [fake_quantize(w, **kind, clip=share.item()) - w for share in tried]
+    errors = torch.stack([e.unflatten(1, (2, 32)).square().sum(-1) for e in moved])
+    best = tried[errors.argmin(0)]
+    assert best.unique().numel() > 1, "the groups want different shares"
+    assert torch.equal(search_clip(w, **kind, shares=8), best)
+
+
 @DEPRECATED
 def test_agrees_with_torch_on_the_same_scale_and_zero_point():
     w = torch.randn(32, 64, generator=torch.Generator().manual_seed(6))
