@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float64, Shaped, UInt8
 from torch import Tensor
 
+from lib.formats.codes import decode, encode, log2_of, two_to
 from lib.formats.floating import (
     FP4_E2M1,
     FP6_E2M3,
@@ -31,12 +32,8 @@ from lib.formats.floating import (
     FP64,
     INPUTS,
     FloatFormat,
-    decode,
-    encode,
-    log2_of,
     power_of_two_below,
     round_to,
-    two_to,
 )
 
 E8M0_BIAS = 127  # codes 0 to 254 mean 2^-127 to 2^127; 255 means NaN

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lib.formats.codes import all_values, bit_string, decode, encode
 from lib.formats.floating import (
     FP4_E2M1,
     FP8_E4M3,
@@ -14,10 +15,6 @@ from lib.formats.floating import (
     FP64,
     TF32,
     FloatFormat,
-    all_values,
-    bit_string,
-    decode,
-    encode,
     neighbours,
     round_to,
 )
