@@ -133,7 +133,7 @@ def round_to_blocks(
 def split(
     x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
 ) -> Float64[Tensor, "*rows blocks block"]:
-    """Check x, and cut its last axis into blocks of float64."""
+    """Cut the last axis into blocks of float64; refuses what `quantize_blocks` does."""
     if x.dtype not in INPUTS:
         raise ValueError(f"x is {x.dtype}; blocks take float16, 32, 64 or bfloat16")
     if x.numel() == 0 or x.shape[-1] % fmt.block:

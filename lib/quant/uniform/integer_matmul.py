@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 
 def int8_matmul(a: Int8[Tensor, "m k"], b: Int8[Tensor, "k n"]) -> Int32[Tensor, "m n"]:
-    """The exact product of int8 matrices, summed in int32."""
+    """The exact product, summed in int32; ValueError for matrices that are not int8."""
     if a.dtype != torch.int8 or b.dtype != torch.int8:
         raise ValueError(f"int8 times int8, not {a.dtype} times {b.dtype}")
     (m, k), n = a.shape, b.shape[1]
