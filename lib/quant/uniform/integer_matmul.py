@@ -1,6 +1,6 @@
 """The exact product of int8 matrices, in int32.
 
-    out_ij = Σ_k a_ik b_kj        |a|, |b| <= 128, so up to 2^17 terms fit int32
+    out_ij = Σ_k a_ik b_kj        |a|, |b| <= 128, so fewer than 2^17 terms fit int32
 
 torch's `_int_mm` on a CPU and on CUDA, whose wishes about shapes are met by padding;
 elsewhere int32 is multiplied.

@@ -54,6 +54,27 @@ def test_positive_levels_cut_the_normal_into_equal_shares():
     assert torch.allclose(shares, shares.mean().expand(7), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        normal_float_levels,
+        lambda: normal_float_levels(3),
+        float4_levels,
+        dynamic_levels,
+    ],
+)
+def test_levels_are_handed_out_as_copies(levels):
+    w, mine = normal((4, 64)), levels()
+    kept = mine.clone()
+    before = [quantize_4bit(w, kind=kind, double=True) for kind in ("nf4", "fp4")]
+    mine.fill_(7)
+    assert torch.equal(levels(), kept), "what was written into one copy is in the next"
+    for old in before:
+        new = quantize_4bit(w, kind=old.kind, double=True)
+        assert torch.equal(new.packed, old.packed)
+        assert torch.equal(new.dequantize(), old.dequantize())
+
+
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_every_width_has_zero_and_both_ends(bits):
     levels = normal_float_levels(bits)
