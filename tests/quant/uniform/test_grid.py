@@ -109,6 +109,7 @@ def test_shifted_codes_are_the_same_levels(by):
     grid = fit_grid(w, bits=4, group=8)
     moved = grid.shifted(by)
     assert torch.equal(quantize(w, moved).int(), quantize(w, grid).int() + by)
+    assert quantize(w, moved).dtype == (torch.int8 if by < 0 else torch.uint8)
     same = dequantize(quantize(w, moved), moved)
     assert torch.equal(same, dequantize(quantize(w, grid), grid))
 
@@ -211,6 +212,10 @@ def test_the_searched_clip_is_the_best_of_the_shares_in_each_group(symmetric):
     best = tried[errors.argmin(0)]
     assert best.unique().numel() > 1, "the groups want different shares"
     assert torch.equal(search_clip(w, **kind, shares=8), best)
+
+
+def test_among_equal_shares_the_whole_range_is_kept():
+    assert search_clip(torch.zeros(2, 8), bits=3, group=4).eq(1).all()
 
 
 @DEPRECATED
