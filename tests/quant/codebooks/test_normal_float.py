@@ -234,10 +234,11 @@ def test_a_million_weights_with_nested_statistics_equal_bitsandbytes(reference):
 
 @pytest.mark.parametrize("kind", ["nf4", "fp4"])
 def test_a_real_block_of_smollm2_equals_bitsandbytes(kind, smollm2, reference):
-    for name, layer in linear_layers(smollm2[0]).items():
-        if name.split(".")[2] == "12":
-            for double in (False, True):
-                assert_same(layer.weight, kind, 64, double, reference)
+    layers = linear_layers(smollm2[0]).items()
+    block = [layer.weight for name, layer in layers if name.split(".")[2] == "12"]
+    assert len(block) == 7
+    for w, double in itertools.product(block, (False, True)):
+        assert_same(w, kind, 64, double, reference)
 
 
 def assert_same(w, kind, block, double, reference):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.bench.gptq_speed import column_loop, compare
-from lib.bench.ptq import Job, jobs
+from lib.bench.ptq import jobs
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.hessian import Hessian
 
@@ -28,9 +28,11 @@ def test_with_groups_as_long_as_blocks_both_give_the_same(block):
 def test_inside_a_block_the_plain_loop_reads_stale_grids_and_errs_more():
     w, h = layer(64, 128)
     row = compare(w, h)
-    assert row["gptq_error"] < row["column_loop_error"]
+    assert 0 < row["gptq_error"] < row["column_loop_error"]
 
 
-def test_the_tables_rows_are_valid_settings():
-    assert all(isinstance(job, Job) for job in jobs())
-    assert len(set(jobs())) == len(jobs()), "a row is measured twice"
+def test_the_table_has_every_method_and_no_row_twice():
+    found = jobs()
+    assert len(set(found)) == len(found) > 20, "a row is measured twice"
+    methods = {type(job.method).__name__ for job in found if job.method}
+    assert methods == {"RoundToNearest", "NormalFloat", "AWQ", "GPTQ", "SpQR"}
