@@ -58,16 +58,21 @@ def test_the_smallest_of_equal_exponents_is_taken():
 
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize(("bits", "group"), [(2, 8), (3, 32), (4, 16)])
-def test_the_exponent_of_least_output_error_is_found(bits, group, symmetric):
-    w, stream = layer(7)
-    settings = AWQ(bits=bits, group=group, symmetric=symmetric)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_exponent_of_least_output_error_is_found(bits, group, symmetric, seed):
+    draw = torch.Generator().manual_seed(seed)
+    mix = torch.randn(32, 32, generator=draw)  # correlated inputs
+    stream = Hessian(32)
+    stream.add(torch.randn(300, 32, generator=draw) @ mix)
+    w = torch.randn(16, 32, generator=draw)
     errors = {}
-    for alpha in (0.0, 0.25, 0.5, 0.75):
+    for alpha in (k / 8 for k in range(8)):
         s = stream.magnitude.to(w) ** alpha
         s = s / (s.amax() * s.amin()).sqrt()
         q = round_to_nearest(w * s, bits=bits, group=group, symmetric=symmetric)
         errors[alpha] = output_error(w, q.dequantize() / s, stream)
-    _, found = awq_scales(w, stream.matrix, stream.magnitude, settings, exponents=4)
+    settings = AWQ(bits=bits, group=group, symmetric=symmetric)
+    _, found = awq_scales(w, stream.matrix, stream.magnitude, settings, exponents=8)
     assert found == min(errors, key=errors.get)
 
 

@@ -104,6 +104,27 @@ def test_static_groups_use_the_very_grids_of_round_to_nearest():
         assert ours.order is None and ours.bits_per_weight == rtn.bits_per_weight
 
 
+@pytest.mark.parametrize("damping", [0.01, 0.5])
+def test_the_clipping_weighs_a_columns_error_by_what_it_costs(damping):
+    w, _ = layer(18, rows=32)
+    d = torch.rand(COLS, generator=torch.Generator().manual_seed(1)).double() ** 4
+    ours = gptq(w, torch.diag(d), GPTQ(3, 8, candidates=8, damping=damping))
+    kind = {"bits": 3, "group": 8, "candidates": 8}
+    expected = fit_groups(w, **kind, importance=d + damping * d.mean())
+    assert torch.equal(ours.grid.scale, expected.scale), "nothing is to cancel"
+    assert not torch.equal(fit_groups(w, **kind).scale, expected.scale)
+
+
+def test_static_groups_are_searched_in_the_columns_own_order():
+    w, h = layer(19, rows=32)
+    ours = gptq(w, h, GPTQ(3, 8, act_order=True, static_groups=True, candidates=8))
+    order = h.diagonal().argsort(descending=True)
+    importance = torch.empty(COLS).double()
+    importance[order] = inverse_factor(h[order][:, order]).diagonal() ** -2
+    expected = fit_groups(w, bits=3, group=8, importance=importance, candidates=8)
+    assert torch.equal(ours.grid.scale, expected.scale)
+
+
 def test_inputs_that_are_not_correlated_leave_round_to_nearest():
     w, _ = layer(7)
     ours = gptq(w, torch.eye(COLS), GPTQ(3, 8))
