@@ -78,7 +78,10 @@ class TrainingRun:
         _positive(**vars(self))
 
     def energy_kwh(self, pue: Number = 1.0) -> float:
-        """Kilowatt hours; `pue` is what the building draws for each watt computing."""
+        """Kilowatt hours; `pue` is what the building draws for each watt computing.
+
+        ValueError for a `pue` below 1.
+        """
         if not (math.isfinite(pue) and pue >= 1):
             raise ValueError(
                 f"pue={pue} must be 1 or more: a building adds, never saves"
@@ -128,7 +131,10 @@ class Machine:
         return self.peaks[format]
 
     def sparse_peak(self, format: str) -> float:
-        """Operations a second when half the weights, 2 of every 4, are zero."""
+        """Operations a second when half the weights, 2 of every 4, are zero.
+
+        ValueError for a `format` that gains nothing from them.
+        """
         if format not in self.sparse_formats:
             raise ValueError(f"{self.name} gains nothing from 2:4 zeros in {format}")
         return 2 * self.peak(format)

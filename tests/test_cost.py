@@ -84,6 +84,17 @@ def test_at_the_turn_both_walls_take_equally_long(n, w, a, format):
     assert memory == pytest.approx(compute, rel=1e-9)
 
 
+def test_a_layer_by_hand():
+    layer = Layer(tokens=2, width=4, weight_bits=8, activation_bits=16)
+    assert layer.bytes == 16 + 2 * 16, "weights, inputs, outputs"
+    assert layer.operations == 2 * 2 * 16 and layer.intensity == 64 / 48
+    machine = Machine("X", 1.0, bandwidth=10.0, peaks={"fp16": 20.0, "int8": 5.0})
+    assert machine.ridge("fp16") == 2 and machine.ridge("int8") == 0.5
+    assert layer.seconds(machine) == 4.8 and layer.regime(machine) == "memory"
+    assert layer.seconds(machine, "int8") == 64 / 5
+    assert layer.regime(machine, "int8") == "compute"
+
+
 def test_where_weight_only_and_full_quantization_pay():
     """C times at K = 1 for both; at large K nothing, and what the int8 unit gives."""
     n = 8192

@@ -114,7 +114,10 @@ def calibration_windows(
     window: int = 512,
     seed: int = 0,
 ) -> Int[Tensor, "count window"]:
-    """Draw `count` different windows at random from the calibration plays."""
+    """Draw `count` different windows at random from the calibration plays.
+
+    Raises ValueError for less than one window or more than there are, and as `play`.
+    """
     pool = torch.cat(
         [token_windows(play(name), tokenizer, window=window) for name in CALIBRATION]
     )

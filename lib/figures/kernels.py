@@ -48,7 +48,7 @@ def word_of_planes(columns: np.ndarray) -> Figure:
     return figure
 
 
-def box(ax: plt.Axes, left: float, width: float, text: str, colour: str) -> None:
+def box(ax: plt.Axes, left: int, width: int, text: str, colour: str) -> None:
     """A labelled field of bits."""
     ax.add_patch(
         Rectangle((left, 0.15), width, 0.7, facecolor=colour, edgecolor="white", lw=2)

@@ -1,8 +1,10 @@
 """Number formats, bit for bit.
 
-Read beside notebooks/02: `floating` (any ExMy), `integer`, `microscaling` (blocks).
+Read beside notebooks/02: `floating` (any ExMy) and `codes` (its bits), `integer`,
+`microscaling` (blocks).
 """
 
+from lib.formats.codes import all_values, bit_string, decode, encode
 from lib.formats.floating import (
     BF16,
     FP4_E2M1,
@@ -15,10 +17,6 @@ from lib.formats.floating import (
     FP64,
     TF32,
     FloatFormat,
-    all_values,
-    bit_string,
-    decode,
-    encode,
     neighbours,
     round_to,
 )

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float64, Shaped, UInt8
 from torch import Tensor
 
+from lib.formats.codes import decode, encode, log2_of, two_to
 from lib.formats.floating import (
     FP4_E2M1,
     FP6_E2M3,
@@ -31,12 +32,8 @@ from lib.formats.floating import (
     FP64,
     INPUTS,
     FloatFormat,
-    decode,
-    encode,
-    log2_of,
     power_of_two_below,
     round_to,
-    two_to,
 )
 
 E8M0_BIAS = 127  # codes 0 to 254 mean 2^-127 to 2^127; 255 means NaN
@@ -136,7 +133,7 @@ def round_to_blocks(
 def split(
     x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
 ) -> Float64[Tensor, "*rows blocks block"]:
-    """Check x, and cut its last axis into blocks of float64."""
+    """Cut the last axis into blocks of float64; refuses what `quantize_blocks` does."""
     if x.dtype not in INPUTS:
         raise ValueError(f"x is {x.dtype}; blocks take float16, 32, 64 or bfloat16")
     if x.numel() == 0 or x.shape[-1] % fmt.block:

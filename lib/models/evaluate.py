@@ -118,7 +118,9 @@ def next_token(
     """Choose a token: the likeliest at temperature 0, else a draw from the nucleus.
 
     The nucleus is the smallest set of likeliest tokens whose probabilities, softmax of
-    logits / temperature, reach `top_p`. Source: Holtzman et al. 2020, arXiv:1904.09751.
+    logits / temperature, reach `top_p`. Raises ValueError for a negative temperature, a
+    `top_p` outside (0, 1], and a draw without a generator.
+    Source: Holtzman et al. 2020, arXiv:1904.09751.
     """
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature={temperature} must be finite and 0 or more")

@@ -99,7 +99,8 @@ def smooth(
 ) -> None:
     """Fold SmoothQuant's factors into every norm, in place.
 
-    `windows` are calibration tokens: they give max|X_j|.
+    `windows` are calibration tokens: they give max|X_j|. ValueError for an `alpha`
+    outside [0, 1], and as `stream_inputs` and `norm_feeds`.
     """
     # All readers of a norm see the same inputs: it is enough to watch the first.
     first = {next(iter(feed.readers)): feed for feed in norm_feeds(model)}
@@ -121,7 +122,10 @@ def smooth(
 
 @dataclass(frozen=True)
 class AWQ(GridSettings, Method):
-    """Settings: 4 bits in groups of 64, 20 exponents α, 10 clipped ranges."""
+    """Settings: 4 bits in groups of 64, 20 exponents α, 10 clipped ranges.
+
+    ValueError for less than one exponent, and as in `GridSettings`.
+    """
 
     calibrated: ClassVar[bool] = True
     candidates: int = 10

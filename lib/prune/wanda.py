@@ -29,7 +29,10 @@ def wanda_score(
 
 
 def kept_count(cols: int, sparsity: float) -> int:
-    """How many of `cols` remain: all but ⌊cols · sparsity⌋, a product of doubles."""
+    """How many of `cols` remain: all but ⌊cols · sparsity⌋, a product of doubles.
+
+    ValueError for a sparsity outside [0, 1].
+    """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity={sparsity} is not between 0 and 1")
     return cols - int(cols * sparsity)
@@ -46,14 +49,14 @@ def check_n_of_m(n: int, m: int, cols: int) -> None:
 def kept_per_row(
     score: Float[Tensor, "rows cols"], sparsity: float
 ) -> Bool[Tensor, "rows cols"]:
-    """The best of every row: all but ⌊cols · sparsity⌋."""
+    """The best of every row: all but ⌊cols · sparsity⌋; ValueError as `kept_count`."""
     return _best(score, kept_count(score.shape[1], sparsity))
 
 
 def kept_n_of_m(
     score: Float[Tensor, "rows cols"], n: int, m: int
 ) -> Bool[Tensor, "rows cols"]:
-    """The n best of every m neighbours."""
+    """The n best of every m neighbours; ValueError as `check_n_of_m`."""
     check_n_of_m(n, m, score.shape[1])
     runs = score.unflatten(1, (score.shape[1] // m, m))
     return _best(runs, n).flatten(1)

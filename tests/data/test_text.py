@@ -102,6 +102,8 @@ def test_calibration_windows_are_different_repeatable_and_from_no_held_out_play(
     assert windows.shape == (8, 64)
     assert torch.equal(windows, calibration_windows(tokenizer, count=8, window=64))
     assert len({tuple(row) for row in windows.tolist()}) == 8
+    other = calibration_windows(tokenizer, count=8, window=64, seed=1)
+    assert not torch.equal(windows, other), "the seed does not matter"
     source = "".join(play(name) for name in CALIBRATION)
     for row in windows:
         assert tokenizer.decode(row) in source

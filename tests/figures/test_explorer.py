@@ -3,15 +3,11 @@
 import math
 import re
 
-import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
 from lib.figures import explorer
-from lib.figures.explorer import explore, parse, read, reading_figure
+from lib.figures.explorer import explore, parse, place_svg, read, reading_figure
 from lib.formats import FP4_E2M1, FP8_E4M3, FP8_E5M2, FP16, FP32, neighbours
 
 
@@ -103,6 +99,38 @@ def test_the_formula_gives_the_stored_number():
             ).groups()
             value = 2.0 ** int(exponent) * (int(whole) + int(top) / int(bottom))
             assert reading.stored == (-value if sign == "−" else value)
+
+
+@pytest.mark.parametrize(
+    ("x", "fmt", "said"),
+    [
+        (3.14, FP8_E4M3, "error +0.11, 3.503% of x, 0.440 gaps"),
+        (-2.9, FP8_E4M3, "error -0.1, 3.448% of x, 0.400 gaps"),
+        (3.0, FP8_E4M3, "error +0, 0.000% of x"),
+        (0.0, FP8_E4M3, "error +0"),
+        (7.0, FP4_E2M1, "error -1, 14.286% of x"),
+        (1e6, FP16, "error: none to speak of"),
+        (math.nan, FP16, "error: none to speak of"),
+    ],
+)
+def test_the_error_is_told_in_x_and_in_gaps(x, fmt, said):
+    assert read(x, fmt).error == said
+
+
+def test_the_line_has_a_stroke_a_number_and_a_thick_one_where_x_is_stored():
+    reading = read(3.14, FP8_E4M3)
+    drawn = place_svg(reading)
+    strokes = re.findall(r'<rect x="([\d.]+)" y="28" width="(\d)"', drawn)
+    middles = [float(left) + int(width) / 2 for left, width in strokes]
+    first, last = reading.around[0], reading.around[-1]
+    share = [(value - first) / (last - first) for value in reading.around]
+    assert middles == pytest.approx([50 + 560 * s for s in share], abs=0.06)
+    thick = [v for v, (_, w) in zip(reading.around, strokes, strict=True) if w == "5"]
+    assert thick == [reading.stored] == [3.25]
+    (tip,) = re.findall(r'<path d="M([\d.]+) ', drawn)
+    at = (3.14 - first) / (last - first)
+    assert float(tip) + 6 == pytest.approx(50 + 560 * at, abs=0.06)
+    assert place_svg(read(math.nan, FP16)) == ""
 
 
 def test_around_x_stand_its_neighbours():

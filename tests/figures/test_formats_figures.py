@@ -2,13 +2,6 @@
 
 import math
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-import pytest
-
 from lib.figures.formats import (
     bit_boxes,
     error_curves,
@@ -18,12 +11,6 @@ from lib.figures.formats import (
     values_around,
 )
 from lib.formats import BF16, FP4_E2M1, FP8_E4M3, FP16, FP32, FP64, bit_string
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def test_bit_boxes_write_the_bits_in_order():

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.formats.codes import all_values, decode, encode
 from lib.formats.floating import (
     BF16,
     FP4_E2M1,
@@ -22,9 +23,6 @@ from lib.formats.floating import (
     FP64,
     TF32,
     FloatFormat,
-    all_values,
-    decode,
-    encode,
     neighbours,
     round_to,
 )

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.rescale import AWQ, scale_model
 from lib.quant.solvers.awq import awq_scales
@@ -48,6 +49,33 @@ def test_one_exponent_is_round_to_nearest():
     assert alpha == 0 and torch.equal(s, torch.ones_like(s))
 
 
+def test_the_smallest_of_equal_exponents_is_taken():
+    w, stream = layer(4)
+    even = torch.full((32,), 0.5, dtype=torch.float64)
+    s, alpha = awq_scales(w, stream.matrix, even, AWQ(bits=3, group=16))
+    assert alpha == 0 and torch.equal(s, torch.ones_like(s))
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize(("bits", "group"), [(2, 8), (3, 32), (4, 16)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_exponent_of_least_output_error_is_found(bits, group, symmetric, seed):
+    draw = torch.Generator().manual_seed(seed)
+    mix = torch.randn(32, 32, generator=draw)  # correlated inputs
+    stream = Hessian(32)
+    stream.add(torch.randn(300, 32, generator=draw) @ mix)
+    w = torch.randn(16, 32, generator=draw)
+    errors = {}
+    for alpha in (k / 8 for k in range(8)):
+        s = stream.magnitude.to(w) ** alpha
+        s = s / (s.amax() * s.amin()).sqrt()
+        q = round_to_nearest(w * s, bits=bits, group=group, symmetric=symmetric)
+        errors[alpha] = output_error(w, q.dequantize() / s, stream)
+    settings = AWQ(bits=bits, group=group, symmetric=symmetric)
+    _, found = awq_scales(w, stream.matrix, stream.magnitude, settings, exponents=8)
+    assert found == min(errors, key=errors.get)
+
+
 def test_dead_channels_count_as_the_faintest():
     w, stream = layer(5)
     magnitude = stream.magnitude.clone()
@@ -59,7 +87,6 @@ def test_dead_channels_count_as_the_faintest():
 
 
 def test_a_scaled_model_computes_what_it_did(tiny_llama):
-    before = tiny_llama(TOKENS).logits
     for block in tiny_llama.model.layers:  # something worth scaling
         block.input_layernorm.weight[3] = 20
         block.mlp.up_proj.weight[5] *= 20
@@ -71,6 +98,29 @@ def test_a_scaled_model_computes_what_it_did(tiny_llama):
     assert "model.layers.0.input_layernorm.weight" in moved
     worst = (tiny_llama(TOKENS).logits - before).abs().max() / before.abs().max()
     assert worst < 1e-5, f"the logits moved by {worst:.1e} of their size"
+
+
+def test_biases_are_scaled_with_their_rows():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=40,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        attention_bias=True,
+        mlp_bias=True,
+    )
+    model = LlamaForCausalLM(config).eval().requires_grad_(False)
+    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
+    assert len(biases) == 7
+    for bias in biases:
+        bias.normal_()
+    before = model(TOKENS).logits
+    alphas = scale_model(model, TOKENS, AWQ(bits=2, group=8))
+    assert max(alphas.values()) > 0
+    assert torch.allclose(model(TOKENS).logits, before, rtol=1e-4, atol=1e-5)
 
 
 def test_clipping_weighs_errors_by_the_inputs():

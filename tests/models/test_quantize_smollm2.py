@@ -19,6 +19,7 @@ def test_every_layer_errs_less_than_rounding_on_the_same_grids(smollm2):
         for name, layer in linear_layers(model).items()
         if int(name.split(".")[2]) in BLOCKS
     }
+    assert len(layers) == 7 * len(BLOCKS)
     moments = {name: Hessian(layer.in_features) for name, layer in layers.items()}
     windows = calibration_windows(tokenizer, count=2, window=512)
     stream_inputs(model, windows, {name: m.add for name, m in moments.items()})

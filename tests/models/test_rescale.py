@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.hooks import capture_inputs
@@ -48,6 +49,22 @@ def test_the_planted_channels_become_the_outlier_features(model, windows):
     plant_outliers(model, [3, 17], factor=64.0)
     for x in capture_inputs(model, [QUERY, GATE], windows).values():
         assert outlier_features(x).tolist() == [3, 17]
+
+
+def test_a_norms_bias_is_traded_with_its_gain(generator):
+    norm, linears = nn.LayerNorm(6), [nn.Linear(6, 3), nn.Linear(6, 2)]
+    norm.bias.data = torch.randn(6, generator=generator)
+    x = torch.randn(4, 6, generator=generator)
+    before = [linear(norm(x)) for linear in linears]
+    scale = torch.rand(6, generator=generator) + 0.5
+    gain, shift = norm.weight * scale, norm.bias * scale
+    trade(norm, linears, scale)
+    assert torch.equal(norm.weight, gain) and torch.equal(norm.bias, shift)
+    for linear, expected in zip(linears, before, strict=True):
+        assert torch.allclose(linear(norm(x)), expected, rtol=1e-4, atol=1e-6)
+    for bad in (0.0, -1.0, torch.inf, torch.nan):
+        with pytest.raises(ValueError, match="not all positive and finite"):
+            trade(norm, linears, scale.index_fill(0, torch.tensor([2]), bad))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])

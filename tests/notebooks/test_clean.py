@@ -14,6 +14,10 @@ spec.loader.exec_module(tool)
 NOTEBOOKS = list(tool.find([str(ROOT / "notebooks"), str(ROOT / "solutions")]))
 
 
+def test_lectures_and_homeworks_are_found():
+    assert {path.parts[-2] for path in NOTEBOOKS} > {"notebooks", "hw_quantization"}
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_clean(path):
     found = list(tool.complaints(path))

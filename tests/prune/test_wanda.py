@@ -6,8 +6,9 @@ import torch
 from lib.prune import column_norms, kept_n_of_m, kept_per_row, wanda_score
 
 
-def test_a_score_is_how_far_the_output_moves():
-    x, w = torch.randn(50, 6), torch.randn(4, 6)
+def test_a_score_is_how_far_the_output_moves(generator):
+    x = torch.randn(50, 6, generator=generator)
+    w = torch.randn(4, 6, generator=generator)
     score = wanda_score(w, column_norms(x))
     for i in range(4):
         for j in range(6):
@@ -24,10 +25,38 @@ def test_rows_are_compared_with_themselves_only():
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.5, 0.99, 1.0])
-def test_every_row_loses_the_asked_share_even_of_equals(sparsity):
-    score = torch.randint(0, 3, (5, 70)).float()
-    lost = (~kept_per_row(score, sparsity)).sum(1)
-    assert lost.tolist() == [int(70 * sparsity)] * 5
+def test_every_row_loses_the_worst_of_the_asked_share_even_of_equals(
+    sparsity, generator
+):
+    score = torch.randint(0, 3, (5, 70), generator=generator).float()
+    kept = kept_per_row(score, sparsity)
+    assert (~kept).sum(1).tolist() == [int(70 * sparsity)] * 5
+    for row, keep in zip(score.tolist(), kept.tolist(), strict=True):
+        order = sorted(range(70), key=lambda j: (-row[j], j))  # lower columns first
+        best = set(order[: sum(keep)])
+        assert {j for j in range(70) if keep[j]} == best
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 2), (2, 4), (4, 8), (3, 5)])
+def test_each_run_of_neighbours_keeps_its_n_best(n, m, generator):
+    score = torch.rand(3, 40, generator=generator)
+    kept = kept_n_of_m(score, n, m)
+    assert kept.dtype == torch.bool and kept.shape == score.shape
+    runs = zip(score.view(-1, m), kept.view(-1, m), strict=True)
+    for values, keep in runs:
+        assert keep.sum() == n and values[keep].min() > values[~keep].max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_before_it_is_squared(dtype, generator):
+    x = 300 * torch.randn(500, 3, generator=generator).to(dtype)
+    w = torch.randn(2, 3, generator=generator).to(dtype)
+    norm = column_norms(x)
+    assert norm.dtype == torch.float32  # in float16 it would be infinite
+    assert torch.allclose(norm, x.double().norm(dim=0).float(), rtol=1e-5)
+    score = wanda_score(w, norm)
+    assert score.dtype == torch.float32
+    assert torch.equal(score, (w.double() * norm.double()).abs().float())
 
 
 def test_of_equals_the_lower_column_is_kept():

@@ -10,7 +10,6 @@ from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from lib.models.gguf_file import rotary_rows, save_gguf
 from lib.quant.gguf import BLOCKS, decode, encode
 
-DRAW = torch.Generator().manual_seed(0)
 KINDS = sorted(BLOCKS)
 
 
@@ -20,7 +19,8 @@ def theirs(kind):
 
 def weights(rows=32, cols=512):
     """Normal weights with zeros, a constant row, an outlier and signs all alike."""
-    w = torch.randn(rows, cols, generator=DRAW) * 0.05
+    draw = torch.Generator().manual_seed(0)
+    w = torch.randn(rows, cols, generator=draw) * 0.05
     w[0] = 0
     w[1] = 0.3
     w[2, 7] = 5
@@ -39,8 +39,8 @@ def test_block_sizes_are_ggufs(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # inf and NaN steps
-def test_any_bytes_read_as_the_package_reads_them(kind):
-    raw = torch.randint(256, (400, 4 * BLOCKS[kind].nbytes), generator=DRAW)
+def test_any_bytes_read_as_the_package_reads_them(kind, generator):
+    raw = torch.randint(256, (400, 4 * BLOCKS[kind].nbytes), generator=generator)
     raw = raw.to(torch.uint8)
     reference = gguf.dequantize(raw.numpy(), theirs(kind))
     assert np.array_equal(decode(raw, kind).numpy(), reference, equal_nan=True)
@@ -68,8 +68,8 @@ def test_errors_are_bounded_by_the_runs_range(kind):
     assert worst.max() <= 2**-9, "more than half a step and fp16's rounding"
 
 
-def test_q4_k_searches_and_errs_less_than_q4_0_at_equal_bits():
-    w = torch.randn(64, 512, generator=DRAW)
+def test_q4_k_searches_and_errs_less_than_q4_0_at_equal_bits(generator):
+    w = torch.randn(64, 512, generator=generator)
     errors = {k: (decode(encode(w, k), k) - w).square().mean() for k in KINDS}
     assert BLOCKS["Q4_K"].bits_per_weight == BLOCKS["Q4_0"].bits_per_weight == 4.5
     assert errors["Q8_0"] < errors["Q4_K"] < 0.85 * errors["Q4_0"]

@@ -1,67 +1,105 @@
-"""Every kind of matrix: bytes and metadata hold all of it, and nothing else."""
+"""What is written is what was counted, and reads back bit for bit the same."""
 
 import json
 
 import pytest
 import torch
 
-from lib.quant.codebooks.normal_float import NormalFloat
+from lib.quant.codebooks.normal_float import quantize_4bit
 from lib.quant.method import Method, Quantized
 from lib.quant.serialize import KINDS, deserialize, serialize
-from lib.quant.solvers.gptq import GPTQ
+from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.hessian import Hessian
-from lib.quant.solvers.spqr import SpQR
-from lib.quant.uniform.grouped import RoundToNearest
+from lib.quant.solvers.spqr import SpQR, spqr
+from lib.quant.uniform.grouped import round_to_nearest
 
-METHODS = [
-    RoundToNearest(3, 8),
-    RoundToNearest(8, 16, symmetric=True),
-    GPTQ(2, 8, act_order=True),
-    SpQR(3, 8, constant_rows=4, act_order=True),
-    NormalFloat(block=16),
-    NormalFloat("fp4", double=True),
-]
+ROWS, COLS = 16, 24
 
 
-@pytest.fixture
 def layer():
-    generator = torch.Generator().manual_seed(0)
-    seen = Hessian(32)
-    seen.add(torch.randn(100, 32, generator=generator))
-    return torch.randn(12, 32, generator=generator), seen
+    draw = torch.Generator().manual_seed(0)
+    stream = Hessian(COLS)
+    stream.add(torch.randn(100, COLS, generator=draw))
+    return torch.randn(ROWS, COLS, generator=draw), stream.matrix
 
 
-@pytest.mark.parametrize("method", METHODS, ids=repr)
-def test_back_from_bytes_it_dequantizes_to_the_same_bits(method, layer):
-    assert isinstance(method, Method)
-    quantized = method.quantize(*layer)
-    assert isinstance(quantized, Quantized)
+def four_bit(w, dtype=torch.float32, **settings):
+    return quantize_4bit(w.to(dtype), **settings)
+
+
+CASES = {
+    "grouped": [
+        *(
+            lambda w, h, b=bits: round_to_nearest(w, bits=b, group=8)
+            for bits in range(1, 9)
+        ),
+        lambda w, h: round_to_nearest(w, bits=3, group=8, symmetric=True),
+        lambda w, h: round_to_nearest(w, bits=8, group=COLS, symmetric=True),
+        lambda w, h: gptq(w, h, GPTQ(3, 8, act_order=True)),
+        lambda w, h: gptq(w, h, GPTQ(3, 8, act_order=True, symmetric=True)),
+    ],
+    "sparse": [
+        lambda w, h: spqr(w, h, SpQR(3, 8)),
+        lambda w, h: spqr(w, h, SpQR(2, 8, constant_bits=4, act_order=True)),
+        lambda w, h: spqr(w, h, SpQR(3, 8, threshold=float("inf"))),
+    ],
+    "four_bit": [
+        lambda w, h: four_bit(w),
+        lambda w, h: four_bit(w, kind="fp4", block=32),
+        lambda w, h: four_bit(w, torch.bfloat16, double=True),
+        lambda w, h: four_bit(w[:3, :7], torch.float16, double=True),
+        lambda w, h: four_bit(w.view(4, 8, 12)),
+    ],
+}
+EACH = [(kind, make) for kind, makes in CASES.items() for make in makes]
+
+
+def test_every_kind_has_its_cases():
+    assert CASES.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize(("kind", "make"), EACH)
+def test_what_is_read_is_what_was_written(kind, make):
+    quantized = make(*layer())
     tensors, metadata = serialize(quantized)
-    again = deserialize(tensors, json.loads(json.dumps(metadata)))
-    assert type(again) is KINDS[metadata["kind"]].of is type(quantized)
-    assert torch.equal(again.dequantize(), quantized.dequantize())
-    bits = 8 * sum(tensor.nbytes for tensor in tensors.values())
-    assert abs(bits - quantized.bits_per_weight * 12 * 32) < 8 * len(tensors)
+    assert metadata["kind"] == kind
+    kept = {name: tensor.clone() for name, tensor in tensors.items()}
+    again = deserialize(kept, json.loads(json.dumps(metadata)))
+    assert type(again) is type(quantized)
+    assert again.bits_per_weight == quantized.bits_per_weight
+    ours, theirs = quantized.dequantize(), again.dequantize()
+    assert theirs.dtype == ours.dtype and torch.equal(theirs, ours)
+    for mine, other in zip(serialize(again), (tensors, metadata), strict=True):
+        assert mine.keys() == other.keys()
 
 
-def test_every_kind_is_tried_here(layer):
-    tried = {serialize(method.quantize(*layer))[1]["kind"] for method in METHODS}
-    assert tried == KINDS.keys()
+@pytest.mark.parametrize(("kind", "make"), EACH)
+def test_what_is_written_is_what_was_counted(kind, make):
+    quantized = make(*layer())
+    tensors, _ = serialize(quantized)
+    weights = quantized.dequantize().numel()
+    written = 8 * sum(tensor.nbytes for tensor in tensors.values())
+    spare = written - round(quantized.bits_per_weight * weights)
+    assert 0 <= spare < 8 * len(tensors), (
+        "only a tensor's last byte may have spare bits"
+    )
 
 
-def test_strangers_are_named(as_a_user):
+def test_what_no_file_holds_is_refused(as_a_user):
     with pytest.raises(ValueError, match="no kind of file holds a Tensor"):
         serialize(torch.ones(2, 2))
-    with pytest.raises(ValueError, match=r"kind=None is not one of \['four_bit'"):
-        deserialize({}, {})
+    for metadata in ({"kind": "ternary"}, {}):
+        with pytest.raises(ValueError, match=r"kind=.* is not one of \['four_bit'"):
+            deserialize({}, metadata)
     with pytest.raises(ValueError, match="a four_bit matrix lacks its 'scales'"):
         deserialize({"packed": torch.zeros(1)}, {"kind": "four_bit"})
 
 
-def test_a_method_prepares_nothing_unless_it_says_so(layer):
+def test_a_method_prepares_nothing_unless_it_says_so():
     class Halves(Method):
         pass
 
     assert Halves().prepare(None, None) is None and Halves.calibrated
+    assert isinstance(GPTQ(), Method) and isinstance(four_bit(layer()[0]), Quantized)
     with pytest.raises(NotImplementedError):
-        Halves().quantize(*layer)
+        Halves().quantize(*layer())

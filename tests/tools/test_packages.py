@@ -47,6 +47,7 @@ HASHED = {
 
 
 def test_every_pin_is_exact():
+    assert "torch" in PINS
     for pin in PINS.values():
         assert re.fullmatch(r"==[^*]+", str(pin.specifier)), f"{pin} is not exact"
 
@@ -65,7 +66,9 @@ def test_what_is_installed_is_what_is_pinned():
     Build tags (+cpu) are no part of a version.
     """
     wrong = []
-    for name, version in sorted(reachable(f"{PROJECT['name']}[dev,gpu]").items()):
+    installed = reachable(f"{PROJECT['name']}[dev,gpu]")
+    assert {"torch", "transformers", "numpy", "pytest"} < installed.keys()
+    for name, version in sorted(installed.items()):
         pin = PINS.get(name)
         if pin is None:
             wrong.append(f"{name} {version} is not pinned")

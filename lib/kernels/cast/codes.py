@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lib.formats.floating import FloatFormat, encode
+from lib.formats.codes import encode
+from lib.formats.floating import FloatFormat
 from lib.kernels.cast.codes_triton import codes as _codes
 from lib.kernels.cast.rounding import fields, fits_float32, format_of, numbers_of
 from lib.kernels.core.compiler import require_triton, triton, widened

@@ -190,7 +190,10 @@ def fit_codebook(
 
 
 def encode(w: Float[Tensor, "rows cols"], book: Codebook) -> UInt8[Tensor, "rows cols"]:
-    """The index of each weight's nearest level."""
+    """The index of each weight's nearest level.
+
+    ValueError for a matrix of another shape than the codebook's, NaN or infinity.
+    """
     if tuple(w.shape) != book.shape:
         raise ValueError(f"w {tuple(w.shape)} is not of the codebook's {book.shape}")
     w = checked_matrix(w)

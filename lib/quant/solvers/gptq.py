@@ -80,6 +80,7 @@ class LoopSettings:
 
     `act_order` rounds the columns of largest H_jj first, while there is most freedom to
     repair them, and cuts its groups in that order. `block` changes the time alone.
+    ValueError for a block below 1, and a damping that is negative or not finite.
     """
 
     act_order: bool = False

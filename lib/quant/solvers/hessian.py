@@ -25,7 +25,8 @@ PANELS = 4  # H is symmetric: 4 panels of columns need 10 of their 16 blocks
 class Hessian:
     """H = (2/n) Σ x xᵀ over all the tokens that it was shown, in any portions.
 
-    `magnitude` is mean |x| of each feature, the statistic that AWQ reads.
+    `magnitude` is mean |x| of each feature, the statistic that AWQ reads. ValueError
+    for less than one feature.
     """
 
     def __init__(self, features: int) -> None:

@@ -36,7 +36,8 @@ def obq(
 
     "fixed" goes through the columns in their order and fits a group's grid when its
     first column comes up; "greedy" takes the weight that costs least next, so its grids
-    are fitted to the original weights.
+    are fitted to the original weights. ValueError for another order, and as in
+    `fit_groups`.
     """
     if order not in ("fixed", "greedy"):
         raise ValueError(f"order={order!r} is neither 'fixed' nor 'greedy'")

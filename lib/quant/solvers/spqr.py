@@ -34,7 +34,8 @@ POINTER_BITS = 32  # where each row's outliers begin
 class SpQR(LoopSettings, Method):
     """Settings: 3 bits in groups of 16; scales and zeros to 3 bits in runs of 16 rows.
 
-    `threshold` is relative: at infinity there are no outliers.
+    `threshold` is relative: at infinity there are no outliers. ValueError for bits
+    outside 1 to 8, a group below 2, a run of no rows, a threshold that is not positive.
     """
 
     bits: int = 3
@@ -68,7 +69,10 @@ class Bilevel:
 
     @classmethod
     def fit(cls, c: Float[Tensor, "rows groups"], bits: int, rows: int) -> "Bilevel":
-        """Min to max of each run of `rows` rows onto 2^bits levels."""
+        """Min to max of each run of `rows` rows onto 2^bits levels.
+
+        ValueError where `rows` does not divide the rows of c.
+        """
         if c.shape[0] % rows:
             raise ValueError(f"constant_rows={rows} does not divide {c.shape[0]} rows")
         runs = c.unflatten(0, (-1, rows))  # (runs, rows, groups)

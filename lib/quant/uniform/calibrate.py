@@ -91,7 +91,10 @@ def minmax_range(seen: Histogram) -> tuple[float, float]:
 
 
 def percentile_range(seen: Histogram, *, share: float = 0.9999) -> tuple[float, float]:
-    """The middle `share` of what was seen, and 0; exact to one bin, outwards."""
+    """The middle `share` of what was seen, and 0; exact to one bin, outwards.
+
+    ValueError for a share outside (0, 1].
+    """
     if not 0 < share <= 1:
         raise ValueError(f"share={share} is not in (0, 1]")
     below = seen.counts.cumsum(0)

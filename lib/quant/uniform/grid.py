@@ -29,6 +29,8 @@ class Grid:
     A matrix of `rows` x `cols` has `groups` runs of cols / groups columns in each row;
     `scale` and `zero` are (rows, groups), or (1, groups) where all rows share them: per
     tensor (1, 1), per channel (rows, 1). `scale` is the step, in the weights' units.
+    ValueError for other than 2 to 256 codes, `scale` and `zero` of different shapes, a
+    scale that is not positive, and a zero outside the codes.
     """
 
     scale: Float[Tensor, "rows groups"]
@@ -64,7 +66,10 @@ class Grid:
     def runs_of(
         self, w: Shaped[Tensor, "rows cols"]
     ) -> Shaped[Tensor, "rows groups k"]:
-        """View w as its groups, beside which `scale[..., None]` broadcasts."""
+        """View w as its groups, beside which `scale[..., None]` broadcasts.
+
+        ValueError where w has other rows, or columns that no groups divide.
+        """
         rows, groups = self.scale.shape
         if rows not in (1, w.shape[0]) or w.shape[1] % groups:
             raise ValueError(
@@ -101,7 +106,10 @@ def fit_grid(
 def fit_range(
     w: Float[Tensor, "rows cols"], *, group: int | str
 ) -> tuple[Float[Tensor, "r groups"], Float[Tensor, "r groups"]]:
-    """Smallest and largest value of each group, and 0, which every range includes."""
+    """Smallest and largest value of each group, and 0, which every range includes.
+
+    ValueError as in `fit_grid`.
+    """
     w = checked_matrix(w)
     if group == "tensor":
         runs = w.reshape(1, 1, -1)
@@ -156,7 +164,10 @@ def grid_from_range(
 
 
 def quantize(w: Float[Tensor, "rows cols"], grid: Grid) -> Integer[Tensor, "rows cols"]:
-    """q = clip(round(w / s) + z, low, high), ties to even; uint8 or, signed, int8."""
+    """q = clip(round(w / s) + z, low, high), ties to even; uint8 or, signed, int8.
+
+    ValueError for what is no finite floating-point matrix, or not of the grid's shape.
+    """
     runs = grid.runs_of(checked_matrix(w))
     codes = (runs / grid.scale[..., None]).round() + grid.zero[..., None]
     codes = codes.clamp(grid.low, grid.high).flatten(1)
@@ -166,7 +177,10 @@ def quantize(w: Float[Tensor, "rows cols"], grid: Grid) -> Integer[Tensor, "rows
 def dequantize(
     codes: Integer[Tensor, "rows cols"], grid: Grid
 ) -> Float[Tensor, "rows cols"]:
-    """ŵ = s (q - z), in the dtype of the scale."""
+    """ŵ = s (q - z), in the dtype of the scale.
+
+    ValueError for codes that are no integer matrix, leave the grid's, or do not fit it.
+    """
     if codes.is_floating_point() or codes.dtype == torch.bool or codes.ndim != 2:
         raise ValueError(
             f"codes are {codes.dtype} {_size(codes)}: not an integer matrix"
@@ -199,17 +213,18 @@ def search_clip(
     bits: int,
     group: int | str,
     symmetric: bool = False,
-    candidates: int = 20,
+    shares: int = 20,
 ) -> Float[Tensor, "r groups"]:
     """The share of each group's range whose grid has the least squared error.
 
-    Tries 1, 1 - 1/n, …, 1/n. Never worse than no clipping, the first candidate.
+    Tries n = `shares` of them: 1, 1 - 1/n, …, 1/n. Never worse than no clipping, which
+    is the first. ValueError as in `fit_grid`.
     """
     low, high = fit_range(w, group=group)
     w = checked_matrix(w)
     best, least = torch.ones_like(low), torch.full_like(low, torch.inf)
-    for k in range(candidates, 0, -1):
-        clip = k / candidates
+    for k in range(shares, 0, -1):
+        clip = k / shares
         grid = grid_from_range(low * clip, high * clip, bits=bits, symmetric=symmetric)
         error = dequantize(quantize(w, grid), grid) - w
         error = grid.runs_of(error).square().sum(-1)  # (rows, groups)
@@ -230,7 +245,8 @@ def bits_per_weight(
 ) -> float:
     """Bits stored for a weight, overheads included: b + (scale + zero) / group.
 
-    A zero point is itself a code of `bits` bits; symmetric grids store none.
+    A zero point is itself a code of `bits` bits; symmetric grids store none. ValueError
+    for a group that does not divide the columns.
     """
     rows, cols = shape
     size = {"tensor": rows * cols, "channel": cols}.get(group, group)

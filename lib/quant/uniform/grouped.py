@@ -47,7 +47,8 @@ class GridSettings:
     """How the grids of a matrix are fitted: 4 bits in groups of 64 columns.
 
     `candidates` is how many clipped ranges each group tries, 1 being the whole range
-    (see `fit_groups`). The methods that round onto grids derive from it.
+    (see `fit_groups`). The methods that round onto grids derive from it. ValueError for
+    what no grid has: see `check_settings`.
     """
 
     bits: int = 4
@@ -174,7 +175,7 @@ def round_to_nearest(
     importance: Float[Tensor, " cols"] | None = None,
     candidates: int = 1,
 ) -> Grouped:
-    """`w` on grids by `fit_groups`, each weight at its nearest level."""
+    """`w` on grids by `fit_groups`, each weight at its nearest level; raises as it."""
     return GridSettings(bits, group, symmetric, candidates).round(w, importance)
 
 

@@ -1,6 +1,6 @@
 """The exact product of int8 matrices, in int32.
 
-    out_ij = Σ_k a_ik b_kj        |a|, |b| <= 128, so up to 2^17 terms fit int32
+    out_ij = Σ_k a_ik b_kj        |a|, |b| <= 128, so fewer than 2^17 terms fit int32
 
 torch's `_int_mm` on a CPU and on CUDA, whose wishes about shapes are met by padding;
 elsewhere int32 is multiplied.
@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 
 def int8_matmul(a: Int8[Tensor, "m k"], b: Int8[Tensor, "k n"]) -> Int32[Tensor, "m n"]:
-    """The exact product of int8 matrices, summed in int32."""
+    """The exact product, summed in int32; ValueError for matrices that are not int8."""
     if a.dtype != torch.int8 or b.dtype != torch.int8:
         raise ValueError(f"int8 times int8, not {a.dtype} times {b.dtype}")
     (m, k), n = a.shape, b.shape[1]

@@ -14,7 +14,10 @@ from torch.nn.functional import pad
 
 
 def pack(codes: Integer[Tensor, "..."], bits: int) -> UInt8[Tensor, " bytes"]:
-    """Pack codes 0 … 2^b - 1 in row-major order; subtract grid.low from signed ones."""
+    """Pack codes 0 … 2^b - 1 in row-major order; subtract grid.low from signed ones.
+
+    ValueError for bits outside 1 to 8, and codes that are no integers of so many bits.
+    """
     _check(bits)
     if codes.is_floating_point() or codes.dtype == torch.bool:
         raise ValueError(f"codes are {codes.dtype}, not integers")
@@ -37,7 +40,10 @@ def pack(codes: Integer[Tensor, "..."], bits: int) -> UInt8[Tensor, " bytes"]:
 def unpack(
     packed: UInt8[Tensor, " bytes"], bits: int, count: int
 ) -> UInt8[Tensor, " count"]:
-    """The `count` codes that `pack` stored, flat."""
+    """The `count` codes that `pack` stored, flat.
+
+    ValueError for bits outside 1 to 8, and bytes that are not those of `count` codes.
+    """
     _check(bits)
     if (
         count < 0

@@ -54,6 +54,27 @@ def test_positive_levels_cut_the_normal_into_equal_shares():
     assert torch.allclose(shares, shares.mean().expand(7), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        normal_float_levels,
+        lambda: normal_float_levels(3),
+        float4_levels,
+        dynamic_levels,
+    ],
+)
+def test_levels_are_handed_out_as_copies(levels):
+    w, mine = normal((4, 64)), levels()
+    kept = mine.clone()
+    before = [quantize_4bit(w, kind=kind, double=True) for kind in ("nf4", "fp4")]
+    mine.fill_(7)
+    assert torch.equal(levels(), kept), "what was written into one copy is in the next"
+    for old in before:
+        new = quantize_4bit(w, kind=old.kind, double=True)
+        assert torch.equal(new.packed, old.packed)
+        assert torch.equal(new.dequantize(), old.dequantize())
+
+
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_every_width_has_zero_and_both_ends(bits):
     levels = normal_float_levels(bits)
@@ -213,10 +234,11 @@ def test_a_million_weights_with_nested_statistics_equal_bitsandbytes(reference):
 
 @pytest.mark.parametrize("kind", ["nf4", "fp4"])
 def test_a_real_block_of_smollm2_equals_bitsandbytes(kind, smollm2, reference):
-    for name, layer in linear_layers(smollm2[0]).items():
-        if name.split(".")[2] == "12":
-            for double in (False, True):
-                assert_same(layer.weight, kind, 64, double, reference)
+    layers = linear_layers(smollm2[0]).items()
+    block = [layer.weight for name, layer in layers if name.split(".")[2] == "12"]
+    assert len(block) == 7
+    for w, double in itertools.product(block, (False, True)):
+        assert_same(w, kind, 64, double, reference)
 
 
 def assert_same(w, kind, block, double, reference):

@@ -25,6 +25,16 @@ def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def layer(inputs, outputs, bias=True, seed=2):
+    """An `nn.Linear` of weights drawn here, whatever was drawn before."""
+    linear, draw = nn.Linear(inputs, outputs, bias=bias), torch.Generator()
+    draw.manual_seed(seed)
+    for parameter in linear.parameters():  # as torch would: evenly over ± 1/√inputs
+        even = 2 * torch.rand(parameter.shape, generator=draw) - 1
+        parameter.data = even / inputs**0.5
+    return linear
+
+
 def with_outliers(tokens=24, features=96, columns=(5, 40), size=60.0):
     x = normal(tokens, features)
     x[:, list(columns)] = size * x[:, list(columns)].sign()
@@ -83,6 +93,14 @@ def test_outliers_ruin_int8_and_llm_int8_mends_it():
     assert mixed < plain / 10, f"rmse {mixed:.4f} against {plain:.4f}"
 
 
+def test_one_constant_for_the_whole_tensor_is_plain_absmax():
+    x = normal(50, 33) * torch.logspace(-3, 3, 50)[:, None]
+    codes, constants = quantize_rows(x, vectorwise=False)
+    assert constants.shape == (50,) and (constants == x.abs().max()).all()
+    assert codes[0].abs().max() == 0, "the smallest row is lost in the largest's step"
+    assert quantize_rows(x)[0].abs().amax(1).tolist() == [127] * 50
+
+
 def test_the_threshold_itself_is_an_outlier():
     x = torch.tensor([[1.0, 6.0, -6.0, 5.999], [0.0, 0.0, 0.0, -7.0]])
     assert outlier_features(x).tolist() == [1, 2, 3]
@@ -95,34 +113,35 @@ def test_all_features_outliers_is_the_exact_product():
 
 
 def test_the_layer_agrees_with_the_function_on_known_features():
-    linear = nn.Linear(96, 64)
+    linear = layer(96, 64)
     linear.weight.data = linear.weight.data.half().float()  # so that float16 keeps it
     x = with_outliers()
-    layer = Int8Linear(linear, features=outlier_features(x))
+    ours = Int8Linear(linear, features=outlier_features(x))
     expected = llm_int8(x, linear.weight) + linear.bias
-    assert torch.allclose(layer(x), expected, atol=1e-4)
-    batched = layer(x.view(2, 12, 96))
+    assert torch.allclose(ours(x), expected, atol=1e-4)
+    batched = ours(x.view(2, 12, 96))
     assert batched.shape == (2, 12, 64)
 
 
 def test_the_layer_keeps_unknown_outliers_as_inputs():
-    linear, x = nn.Linear(96, 64, bias=False), with_outliers()
-    layer, plain = Int8Linear(linear), Int8Linear(linear, threshold=math.inf)
+    linear, x = layer(96, 64, bias=False), with_outliers()
+    ours, plain = Int8Linear(linear), Int8Linear(linear, threshold=math.inf)
     exact = linear(x)
-    assert (layer(x) - exact).norm() < (plain(x) - exact).norm() / 3
+    assert (ours(x) - exact).norm() < (plain(x) - exact).norm() / 3
 
 
 def test_the_layer_really_is_small():
-    linear = nn.Linear(512, 256, bias=False)
-    layer = Int8Linear(linear, features=[3, 7])
-    assert layer.nbytes == 256 * 512 + 4 * 256 + 2 * (256 * 2) + 2 * 8
-    assert layer.nbytes < 0.27 * linear.weight.nbytes
+    linear = layer(512, 256, bias=False)
+    ours = Int8Linear(linear, features=[3, 7])
+    assert ours.nbytes == 256 * 512 + 4 * 256 + 2 * (256 * 2) + 2 * 8
+    assert ours.nbytes < 0.27 * linear.weight.nbytes
 
 
 def test_a_saved_layer_loads():
-    one, two = (Int8Linear(nn.Linear(32, 8), features=[1]) for _ in range(2))
-    two.load_state_dict(one.state_dict())
+    one, two = (Int8Linear(layer(32, 8, seed=k), features=[1]) for k in range(2))
     x = normal(4, 32)
+    assert not torch.equal(one(x), two(x)), "they are the same before"
+    two.load_state_dict(one.state_dict())
     assert torch.equal(one(x), two(x))
 
 
@@ -135,7 +154,7 @@ def test_a_saved_layer_loads():
         (lambda: llm_int8(torch.ones(2, 3), torch.ones(2, 4)), r"\(2, 3\).*\(2, 4\)"),
         (lambda: llm_int8(*[torch.ones(2, 3)] * 2, threshold=0.0), "threshold=0"),
         (lambda: llm_int8(*[torch.ones(2, 3)] * 2, threshold=math.nan), "nan"),
-        (lambda: Int8Linear(nn.Linear(3, 2), features=[3]), "3 to 3 .* layer's 3"),
+        (lambda: Int8Linear(layer(3, 2), features=[3]), "3 to 3 .* layer's 3"),
     ],
 )
 def test_bad_input_is_named(call, message, as_a_user):
@@ -162,16 +181,21 @@ def test_bitsandbytes_gives_the_same_codes_constants_and_product():
 
 def test_bitsandbytes_gives_smollm2_the_same_codes_and_constants(smollm2):
     functional = pytest.importorskip("bitsandbytes").functional
-    for name, layer in linear_layers(smollm2[0]).items():
-        if name.split(".")[2] == "12":
-            codes, constants, _ = functional.int8_vectorwise_quant(layer.weight)
-            mine = quantize_rows(layer.weight)
-            assert torch.equal(mine[0], codes) and torch.equal(mine[1], constants), name
+    block = [
+        (name, linear.weight)
+        for name, linear in linear_layers(smollm2[0]).items()
+        if name.split(".")[2] == "12"
+    ]
+    assert len(block) == 7
+    for name, w in block:
+        codes, constants, _ = functional.int8_vectorwise_quant(w)
+        mine = quantize_rows(w)
+        assert torch.equal(mine[0], codes) and torch.equal(mine[1], constants), name
 
 
 def test_bitsandbytes_mixed_product_agrees():
     functional = pytest.importorskip("bitsandbytes").functional
-    x, linear = with_outliers(), nn.Linear(96, 64, bias=False)
+    x, linear = with_outliers(), layer(96, 64, bias=False)
     codes, constants, columns = functional.int8_vectorwise_quant(x, threshold=6.0)
     w_codes, w_constants, _ = functional.int8_vectorwise_quant(linear.weight.data)
     theirs, _ = torch.ops.bitsandbytes.int8_mixed_scaled_mm(

@@ -104,6 +104,27 @@ def test_static_groups_use_the_very_grids_of_round_to_nearest():
         assert ours.order is None and ours.bits_per_weight == rtn.bits_per_weight
 
 
+@pytest.mark.parametrize("damping", [0.01, 0.5])
+def test_the_clipping_weighs_a_columns_error_by_what_it_costs(damping):
+    w, _ = layer(18, rows=32)
+    d = torch.rand(COLS, generator=torch.Generator().manual_seed(1)).double() ** 4
+    ours = gptq(w, torch.diag(d), GPTQ(3, 8, candidates=8, damping=damping))
+    kind = {"bits": 3, "group": 8, "candidates": 8}
+    expected = fit_groups(w, **kind, importance=d + damping * d.mean())
+    assert torch.equal(ours.grid.scale, expected.scale), "nothing is to cancel"
+    assert not torch.equal(fit_groups(w, **kind).scale, expected.scale)
+
+
+def test_static_groups_are_searched_in_the_columns_own_order():
+    w, h = layer(19, rows=32)
+    ours = gptq(w, h, GPTQ(3, 8, act_order=True, static_groups=True, candidates=8))
+    order = h.diagonal().argsort(descending=True)
+    importance = torch.empty(COLS).double()
+    importance[order] = inverse_factor(h[order][:, order]).diagonal() ** -2
+    expected = fit_groups(w, bits=3, group=8, importance=importance, candidates=8)
+    assert torch.equal(ours.grid.scale, expected.scale)
+
+
 def test_inputs_that_are_not_correlated_leave_round_to_nearest():
     w, _ = layer(7)
     ours = gptq(w, torch.eye(COLS), GPTQ(3, 8))
@@ -114,20 +135,30 @@ def test_codes_come_back_in_the_columns_own_order():
     w, _ = layer(8)
     h = torch.diag(torch.rand(COLS, generator=torch.Generator().manual_seed(0)))
     ours = gptq(w, h, GPTQ(8, COLS, act_order=True))
+    assert not torch.equal(ours.order, torch.arange(COLS))
     worst = ((w - ours.dequantize()).abs() / ours.grid.scale).max()
     assert worst <= 1, f"a weight is {worst:.1f} steps off: the order was not undone"
     assert torch.equal(ours.order, h.diagonal().argsort(descending=True))
 
 
-def test_a_dead_column_is_rounded_to_nearest_and_pushes_nothing():
+@pytest.mark.parametrize("dead", [0, 5, COLS - 1])
+@pytest.mark.parametrize("act_order", [False, True])
+@pytest.mark.parametrize("damping", [0.0, 0.01])
+def test_a_dead_column_is_rounded_to_nearest_and_pushes_nothing(
+    dead, act_order, damping
+):
     w, h = layer(9)
-    h[5], h[:, 5] = 0, 0
-    ours = gptq(w, h, GPTQ(3, COLS, static_groups=True, damping=0.0))
+    w[:, dead] /= 4  # so that each row's range, and with it its grid, is the others'
+    h[dead], h[:, dead] = 0, 0
+    settings = {"act_order": act_order, "static_groups": True, "damping": damping}
+    ours = gptq(w, h, GPTQ(3, COLS, **settings))
     rtn = round_to_nearest(w, bits=3, group=COLS)
-    assert torch.equal(ours.codes[:, 5], rtn.codes[:, 5])
-    without = torch.cat([w[:, :5], w[:, 6:]], 1)
-    keep = [j for j in range(COLS) if j != 5]
-    assert cost(w, ours, h) < cost(w, rtn, h) and without.shape[1] == len(keep)
+    assert torch.equal(ours.codes[:, dead], rtn.codes[:, dead])
+    keep = torch.arange(COLS) != dead
+    alone = gptq(w[:, keep], h[keep][:, keep], GPTQ(3, COLS - 1, **settings))
+    assert torch.equal(ours.grid.scale, alone.grid.scale), "the grids are the same"
+    assert torch.equal(ours.codes[:, keep], alone.codes)
+    assert not torch.equal(alone.codes, rtn.codes[:, keep]), "nothing was cancelled"
 
 
 def test_too_few_tokens_still_help_on_those_tokens():
@@ -200,6 +231,36 @@ def test_steps_are_numbers_that_fp16_holds():
         fit_groups(w * 1e8, bits=4, group=8)
 
 
+def _greedily(w, h, grid):
+    """Codes of a row by the definition: after each choice, solve for all that is left.
+
+    With a set S settled, the others sit at their least-squares optimum, and of them the
+    one whose rounding raises the least error is settled next.
+    """
+    h = h + 0.01 * h.diagonal().mean() * torch.eye(len(w)).double()
+    s, z = grid.scale[0, 0], grid.zero[0, 0]
+    moved, left = w.clone(), list(range(len(w)))
+    codes = torch.zeros(len(w))
+
+    def error_with(j, rounded):
+        """The error, and all weights, when `rounded` is put at j and the rest adapt."""
+        free = [k for k in left if k != j]
+        fixed = [k for k in range(len(w)) if k not in free]
+        delta = moved - w
+        delta[j] = rounded - w[j]
+        pull = h[free][:, fixed] @ delta[fixed]
+        delta[free] = -torch.linalg.solve(h[free][:, free], pull) if free else 0.0
+        return (delta @ h @ delta).item(), w + delta
+
+    while left:
+        q = ((moved / s).round() + z).clamp(grid.low, grid.high)
+        tried = {j: error_with(j, s * (q[j] - z)) for j in left}
+        j = min(tried, key=lambda k: tried[k][0])
+        codes[j], moved = q[j], tried[j][1]
+        left.remove(j)
+    return codes.to(torch.uint8)
+
+
 def test_greedy_obq_takes_the_cheapest_weight_first(as_a_user):
     w, h = layer(17, rows=1)
     fixed = obq(w, h, bits=4, group=COLS)
@@ -207,5 +268,6 @@ def test_greedy_obq_takes_the_cheapest_weight_first(as_a_user):
     rtn = round_to_nearest(w, bits=4, group=COLS)
     assert cost(w, greedy, h) < cost(w, rtn, h)
     assert not torch.equal(fixed.codes, greedy.codes)
+    assert torch.equal(greedy.codes[0], _greedily(w[0], h, rtn.grid))
     with pytest.raises(ValueError, match="order='random'"):
         obq(w, h, bits=4, group=COLS, order="random")

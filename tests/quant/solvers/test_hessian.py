@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from lib.quant.solvers.hessian import Hessian, inverse_factor
-
-DRAW = torch.Generator().manual_seed(0)
+from lib.quant.solvers.hessian import LEAF, Hessian, inverse_factor
 
 
-def inputs(tokens=200, features=12):
-    mix = torch.randn(features, features, dtype=torch.float64, generator=DRAW)
-    return torch.randn(tokens, features, dtype=torch.float64, generator=DRAW) @ mix
+def inputs(tokens=200, features=12, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    mix = torch.randn(features, features, dtype=torch.float64, generator=draw)
+    return torch.randn(tokens, features, dtype=torch.float64, generator=draw) @ mix
 
 
 @pytest.mark.parametrize("features", [1, 2, 5, 12, 33])
@@ -34,8 +33,8 @@ def test_tokens_of_batches_count_one_by_one():
     assert batched.samples == 6 and torch.equal(flat.matrix, batched.matrix)
 
 
-def test_the_quadratic_form_is_the_mean_squared_error_of_the_outputs():
-    x, change = inputs(), torch.randn(3, 12, dtype=torch.float64, generator=DRAW)
+def test_the_quadratic_form_is_the_mean_squared_error_of_the_outputs(generator):
+    x, change = inputs(), torch.randn(3, 12, generator=generator).double()
     stream = Hessian(12)
     stream.add(x)
     form = torch.einsum("ri,ij,rj->", change, stream.matrix, change)
@@ -43,14 +42,17 @@ def test_the_quadratic_form_is_the_mean_squared_error_of_the_outputs():
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.01, 1.0])
-def test_u_factors_the_inverse(damping):
-    stream = Hessian(12)
-    stream.add(inputs())
-    h = stream.matrix
-    damped = h + damping * h.diagonal().mean() * torch.eye(12, dtype=torch.float64)
+@pytest.mark.parametrize("features", [12, 2 * LEAF + 1])
+def test_u_factors_the_inverse(damping, features):
+    stream = Hessian(features)
+    stream.add(inputs(tokens=3 * features, features=features))
+    h, identity = stream.matrix, torch.eye(features).double()
+    kept = h.clone()
+    damped = h + damping * h.diagonal().mean() * identity
     u = inverse_factor(h, damping=damping)
+    assert torch.equal(h, kept), "H itself was damped"
     assert torch.equal(u, u.triu()) and (u.diagonal() > 0).all()
-    assert torch.allclose(u.T @ u @ damped, torch.eye(12, dtype=torch.float64))
+    assert torch.allclose(u.T @ u @ damped, identity, atol=1e-7)
     textbook = torch.linalg.cholesky(torch.linalg.inv(damped), upper=True)
     assert torch.allclose(u, textbook, rtol=1e-6), "Cholesky of the inverse says else"
 
@@ -63,6 +65,41 @@ def test_a_dead_feature_is_coupled_to_nothing():
     u = inverse_factor(stream.matrix, damping=0.0)
     assert u[4, 4] == 1
     assert u[4, 5:].abs().amax() == 0 and u[:4, 4].abs().amax() == 0
+
+
+def test_the_mean_that_damping_is_a_share_of_is_the_live_features():
+    x = inputs()
+    x[:, 4] = 0
+    stream = Hessian(12)
+    stream.add(x)
+    live = torch.arange(12) != 4
+    u = inverse_factor(stream.matrix, damping=0.1)
+    alone = inverse_factor(stream.matrix[live][:, live], damping=0.1)
+    assert u[4, 4] == 1 and torch.allclose(u[live][:, live], alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_half_precision_tokens_are_summed_in_float32_at_least(dtype):
+    x = inputs(tokens=4000).to(dtype)
+    stream = Hessian(12)
+    stream.add(x)
+    exact = 2 / len(x) * x.double().T @ x.double()
+    # each of 4000 products and sums rounds once, to 24 bits: at most 4000 ⋅ 2^-24
+    assert stream.matrix.dtype == torch.float64
+    assert (stream.matrix - exact).abs().max() < 4000 * 2**-24 * exact.diagonal().max()
+    assert stream.magnitude.dtype == torch.float64
+    assert torch.allclose(stream.magnitude, x.double().abs().mean(0), rtol=1e-12)
+
+
+def test_a_moved_moment_is_the_same_moment():
+    x, stream = inputs(), Hessian(12)
+    stream.add(x[:50])
+    moved = stream.to("cpu")
+    assert torch.equal(moved.matrix, stream.matrix)
+    assert torch.equal(moved.magnitude, stream.magnitude)
+    moved.add(x[50:])
+    assert moved.samples == 200 and stream.samples == 50
+    assert torch.allclose(moved.matrix, 2 / 200 * x.T @ x, rtol=1e-12)
 
 
 def test_fewer_tokens_than_features_need_damping():

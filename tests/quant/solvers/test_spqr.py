@@ -69,6 +69,37 @@ def test_a_weight_is_an_outlier_if_its_group_is_better_off_without_it():
     assert not group_outliers(w[:, :8], torch.ones(8), 3, 30.0).any()
 
 
+def test_without_which_column_a_group_is_better_off_is_tried_for_each():
+    draw = torch.Generator().manual_seed(1)
+    w, importance = torch.randn(20, 8, generator=draw), torch.rand(8, generator=draw)
+
+    def cost(values, weights):
+        low, high = min(0, values.min().item()), max(0, values.max().item())
+        s = (high - low) / 7
+        moved = values - s * ((values / s - low / s).round().clamp(0, 7) + low / s)
+        return (moved.square() * weights).sum().item()
+
+    for threshold in (0.0, 0.02):
+        for row, marked in zip(
+            w, group_outliers(w, importance, 3, threshold), strict=True
+        ):
+            for k in range(8):
+                others = [j for j in range(8) if j != k]
+                gain = cost(row, importance) - cost(row[others], importance[others])
+                assert marked[k] == (gain > threshold)
+
+
+def test_the_threshold_is_relative_to_the_inputs_and_the_weights():
+    w, h, _ = layer(6, outliers=5)
+    plain = spqr(w, h, SpQR(3, 16))
+    assert len(plain.outliers) >= 5
+    louder = spqr(w, 16 * h, SpQR(3, 16))
+    larger = spqr(8 * w, h, SpQR(3, 16))
+    for other in (louder, larger):
+        assert torch.equal(other.columns, plain.columns)
+        assert torch.equal(other.starts, plain.starts)
+
+
 @pytest.mark.parametrize("bits", [1, 3, 8])
 def test_constants_move_at_most_half_a_step(bits):
     c = torch.rand(32, 5, generator=torch.Generator().manual_seed(0)) + 0.5

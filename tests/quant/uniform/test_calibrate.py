@@ -7,13 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.quant import Histogram, dequantize, quantize, static_grid
+from lib.quant import Histogram, dequantize, grid_from_range, quantize, static_grid
 from lib.quant.uniform.calibrate import (
     HALF,
     STRIDE,
     divergence_of,
     error_of,
     least_range,
+    minmax_range,
     percentile_range,
 )
 
@@ -89,6 +90,24 @@ def test_percentile_agrees_with_torch_to_one_bin(share):
     assert inside >= share - 1 / len(x), "bins are kept whole, so never too few values"
 
 
+def test_the_whole_share_is_minmax_and_every_range_has_zero():
+    seen = Histogram().observe(heavy_tailed())
+    assert percentile_range(seen, share=1.0) == minmax_range(seen)
+    for sign in (1, -1):
+        seen = Histogram().observe(sign * (heavy_tailed().abs() + 2))
+        low, high = (sign * end for end in percentile_range(seen, share=0.5))
+        assert 0 in (low, high) and 2 < low + high < sign * (seen.low + seen.high)
+
+
+def test_the_share_reaches_the_static_grid():
+    seen = Histogram().observe(heavy_tailed())
+    for share in (0.5, 0.99):
+        expected = percentile_range(seen, share=share)
+        found = ends(static_grid(seen, "percentile", share=share))
+        step = (expected[1] - expected[0]) / 255
+        assert found == pytest.approx(expected, abs=0.51 * step)
+
+
 @pytest.mark.parametrize("bits", [3, 4, 8])
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("cost", [error_of, divergence_of])
@@ -100,6 +119,12 @@ def test_a_searched_range_beats_minmax_by_its_own_measure(cost, bits, symmetric)
     assert best == seen.cut(min(costs, key=costs.get))[1:]
     assert min(costs.values()) <= costs[HALF]
     assert bits == 8 or best[1] < seen.high / 2, "at few bits, clipping pays"
+
+
+def test_among_ranges_of_equal_cost_the_widest_is_taken():
+    seen = Histogram().observe(heavy_tailed())
+    kind = {"bits": 4, "symmetric": False}
+    assert least_range(seen, lambda *_, **__: 0.0, **kind) == minmax_range(seen)
 
 
 def test_mse_wins_on_the_data_themselves():
@@ -157,6 +182,48 @@ def test_kl_finds_the_threshold_at_which_codes_match_the_density():
     assert divergence_of(seen, 1016, **kind) < 1e-4 < divergence_of(seen, HALF, **kind)
     top = ends(static_grid(seen, "kl", **kind))[1]
     assert top == pytest.approx(1016 * seen.width)
+
+
+def divergence_by_definition(seen, m, bits, symmetric):
+    """D_KL(P ‖ Q), a bin at a time."""
+    counts = {i: n for i, n in enumerate(seen.counts.tolist(), -HALF) if n}
+    kept = {i: n for i, n in counts.items() if -m <= i < m}
+    edge = m * seen.width
+    low, high = max(seen.low, -edge), min(seen.high, edge)
+    grid = grid_from_range(
+        torch.tensor([[low]]), torch.tensor([[high]]), bits=bits, symmetric=symmetric
+    )
+    centres = torch.tensor([[(i + 0.5) * seen.width for i in kept]])
+    code = dict(zip(kept, quantize(centres, grid)[0].tolist(), strict=True))
+    p = dict(kept)
+    p[min(kept)] += sum(n for i, n in counts.items() if i < -m)
+    p[max(kept)] += sum(n for i, n in counts.items() if i >= m)
+    q = {
+        i: sum(kept[j] for j in kept if code[j] == code[i])
+        / sum(1 for j in kept if code[j] == code[i])
+        for i in kept
+    }
+    total, whole = sum(p.values()), sum(q.values())
+    return sum(n / total * math.log(n / total / (q[i] / whole)) for i, n in p.items())
+
+
+@pytest.mark.parametrize("m", [48, 200, 640, 2048])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_kl_is_its_definition_at_every_threshold(m, symmetric):
+    seen = Histogram().observe(heavy_tailed(2000) + 0.4)
+    expected = divergence_by_definition(seen, m, 4, symmetric)
+    found = divergence_of(seen, m, bits=4, symmetric=symmetric)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_kl_is_infinite_where_there_are_fewer_bins_than_codes_or_none():
+    seen = Histogram().observe(heavy_tailed())
+    assert divergence_of(seen, 127, bits=8, symmetric=False) == math.inf
+    assert divergence_of(seen, 128, bits=8, symmetric=False) < math.inf
+    apart = Histogram().observe(torch.tensor([-1.0, 1.0]))
+    assert divergence_of(apart, 512, bits=4, symmetric=False) == math.inf
+    few = Histogram().observe(torch.tensor([0.0, 2.0**-20, 1.0]))
+    assert divergence_of(few, HALF, bits=8, symmetric=False) < math.inf
 
 
 def test_kl_of_distributions_that_rounding_keeps_is_zero():

@@ -109,6 +109,7 @@ def test_shifted_codes_are_the_same_levels(by):
     grid = fit_grid(w, bits=4, group=8)
     moved = grid.shifted(by)
     assert torch.equal(quantize(w, moved).int(), quantize(w, grid).int() + by)
+    assert quantize(w, moved).dtype == (torch.int8 if by < 0 else torch.uint8)
     same = dequantize(quantize(w, moved), moved)
     assert torch.equal(same, dequantize(quantize(w, grid), grid))
 
@@ -199,6 +200,22 @@ def test_the_searched_clip_is_never_worse_and_helps_at_three_bits(group, symmetr
     clipped = (fake_quantize(w, **kind, clip=clip) - w).square().sum()
     assert clipped < plain
     assert clip.shape == fit_grid(w, **kind).scale.shape
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_searched_clip_is_the_best_of_the_shares_in_each_group(symmetric):
+    w = torch.randn(8, 64, generator=torch.Generator().manual_seed(10))
+    kind = {"bits": 3, "group": 32, "symmetric": symmetric}
+    tried = torch.arange(8, 0, -1) / 8
+    moved = [fake_quantize(w, **kind, clip=share.item()) - w for share in tried]
+    errors = torch.stack([e.unflatten(1, (2, 32)).square().sum(-1) for e in moved])
+    best = tried[errors.argmin(0)]
+    assert best.unique().numel() > 1, "the groups want different shares"
+    assert torch.equal(search_clip(w, **kind, shares=8), best)
+
+
+def test_among_equal_shares_the_whole_range_is_kept():
+    assert search_clip(torch.zeros(2, 8), bits=3, group=4).eq(1).all()
 
 
 @DEPRECATED
