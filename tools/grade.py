@@ -182,7 +182,7 @@ def table(rows: list) -> str:
     widths = [max(map(len, column)) for column in zip(HEADER, *lines, strict=True)]
     rule = tuple("-" * width for width in widths)
     shown = [
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip()
         for line in [HEADER, rule, *lines]
     ]
     counts = Counter(row.state for row in rows)

@@ -18,7 +18,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course.grader.intake import MAX_FILE
+from course.grader.parsing import MAX_FILE
 
 MAX_ENTRIES = 20_000
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_file(?:_?/|_)[^/]+")

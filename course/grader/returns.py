@@ -29,7 +29,7 @@ def return_feedback(
                 student = folder.parent.name
                 if students is not None and student not in students:
                     continue
-                if book.seal_of(homework, student) is None:
+                if book.stamp_of(homework, student) is None:
                     continue  # it was never graded to its end
                 notebook = nbformat.read(folder / f"{homework}.ipynb", as_version=4)
                 scores = book.scores(homework, student)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-APART = 44  # bits of an address that are an offset, half of them negative
+OFFSET_BITS = 44  # bits of an address that are an offset, half of them negative
 MOST_PROGRAMS = 10_000  # about a millisecond each
 MISSING = (
     "This homework needs Triton, which exists for Linux, and for WSL on Windows: "
@@ -109,13 +109,13 @@ class Launch:
         number = known.index(address) if address in known else len(known)
         if number == len(known):
             self.fences.append(Fence(name, tensor))
-        return (number + 1 << APART) + (1 << APART - 1)
+        return (number + 1 << OFFSET_BITS) + (1 << OFFSET_BITS - 1)
 
     def real(self, places: np.ndarray, mask: np.ndarray, verb: str) -> np.ndarray:
         """The addresses of `places`, all of them inside; 0 where masked."""
         real, asked = np.zeros_like(places), places[mask].astype(np.int64)
-        number = (asked >> APART) - 1
-        offset = (asked & (1 << APART) - 1) - (1 << APART - 1)
+        number = (asked >> OFFSET_BITS) - 1
+        offset = (asked & (1 << OFFSET_BITS) - 1) - (1 << OFFSET_BITS - 1)
         found = np.zeros_like(asked)
         for which in np.unique(number):
             if not 0 <= which < len(self.fences):

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
-from course.grader import outputs, referee
-from course.grader.box import Cell, Stopped
-from course.grader.intake import parse, rebuild
-from course.grader.referee import Clock, TooLong
+from course.grader import outputs, referee, session
+from course.grader.intake import rebuild
+from course.grader.parsing import parse
+from course.grader.sandbox import Sandbox, Stopped
+from course.grader.session import Clock, TooLong
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 ROLES = {
@@ -69,7 +70,7 @@ def said(cell):
     return "\n".join(o.get("evalue", o.get("text", "")) for o in cell.outputs)
 
 
-# ------------------------------------------------------------------ an answer alone
+# ------------------------------------------------------------------ isolated
 
 REDEFINED = """
 import builtins, math
@@ -78,31 +79,31 @@ math.sqrt = builtins.abs = lambda x: 4
 """
 
 
-def test_an_answer_alone_knows_our_cells_and_its_own_text(box):
+def test_an_isolated_answer_knows_our_cells_and_its_own_text(box):
     cells, _ = graded(
         box,
         "def f(x): return abs(math.sqrt(x))",
-        "assert f(4) == 4, 'theirs'\nassert f.apart(f.source, 'f')(4) == 2, 'alone'",
+        "assert f(4) == 4, 'theirs'\nassert f.isolated(f.source, 'f')(4) == 2, 'ours'",
         "assert f.source == 'def f(x): return abs(math.sqrt(x))', f.source",
         mine=REDEFINED,
     )
     assert points(cells) == [2.0, 2.0], [said(cells[f"test_{n}"]) for n in (0, 1)]
 
 
-def test_what_stands_in_another_cell_is_not_there_alone(box):
-    alone = "assert f.apart(f.source, 'f')(1) == 2"
+def test_what_stands_in_another_cell_is_not_there_when_isolated(box):
+    isolated = "assert f.isolated(f.source, 'f')(1) == 2"
     cells, verdict = graded(
-        box, "def f(x): return helper(x)", alone, mine="def helper(x): return 2"
+        box, "def f(x): return helper(x)", isolated, mine="def helper(x): return 2"
     )
     assert points(cells) == [0.0] and "helper" in said(cells["test_0"])
     assert verdict.state == "graded"
 
 
-def test_alone_a_function_keeps_the_limits_and_ends_with_the_next(box, brief):
+def test_an_isolated_function_keeps_the_limits_and_ends_with_the_next(box, brief):
     endless = "def f(x):\n    while x: pass\n    return 1"
-    alone = "g = f.apart(f.source, 'f')\nassert g(0) == 1"
+    isolated = "g = f.isolated(f.source, 'f')\nassert g(0) == 1"
     cells, verdict = graded(
-        box, endless, f"{alone}\ng(1)", f"{alone}\nassert f(0) == 1", limits=brief
+        box, endless, f"{isolated}\ng(1)", f"{isolated}\nassert f(0) == 1", limits=brief
     )
     assert points(cells) == [0.0, 2.0]
     assert verdict.limits == [f"one call took more than {brief.call_s:g} s"]
@@ -194,13 +195,13 @@ def test_an_exception_cannot_end_the_tests_own_loop(box):
 
 @pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "TooLong"])
 def test_no_exception_of_theirs_is_more_than_an_exception_here(kind):
-    error = referee.their_error("f", kind, "why", [])
-    assert type(error) is referee.StudentError
+    error = session.their_error("f", kind, "why", [])
+    assert type(error) is session.StudentError
 
 
 @given(st.text(), st.text(), st.lists(st.text() | st.integers()))
 def test_any_claim_of_an_exception_becomes_one(kind, why, lines):
-    assert isinstance(referee.their_error("f", kind, why, lines), Exception)
+    assert isinstance(session.their_error("f", kind, why, lines), Exception)
 
 
 # ------------------------------------------------------------------ limits
@@ -314,7 +315,7 @@ def test_printing_in_a_function_is_shown_below_the_test(box):
 
 def test_a_reply_of_no_known_shape_costs_the_call_only(box, monkeypatch):
     sent = iter([("value",), ("value", 5, "")])
-    monkeypatch.setattr(Cell, "call", lambda *_, **__: next(sent))
+    monkeypatch.setattr(Sandbox, "call", lambda *_, **__: next(sent))
     cells, verdict = graded(box, "def f(x): return x", "f(1)", "assert f(1) == 5")
     assert points(cells) == [0.0, 2.0]
     assert verdict.limits == ["it sent what no function returns"]
