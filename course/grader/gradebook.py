@@ -38,7 +38,10 @@ class Busy(RuntimeError):  # noqa: N818
 
 
 class Gradebook:
-    """The course's database, its autograded folder, its stamps. For a `with`."""
+    """The course's database, its autograded folder, its stamps. For a `with`.
+
+    Entering it raises `Busy` where another run is writing to this course.
+    """
 
     def __init__(self, config: Config, root: Path) -> None:
         self.folder, self.lock = root / "autograded", root / LOCK
@@ -76,7 +79,10 @@ class Gradebook:
             return None
 
     def save(self, graded: Graded) -> None:
-        """Write a submission down; half-way is as good as not at all."""
+        """Write a submission down; half-way is as good as not at all.
+
+        Raises what the database or the disk raises, after taking it back.
+        """
         folder = self.place(graded.homework, graded.student)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)
@@ -177,7 +183,7 @@ def plain(text: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write all of `text` or nothing."""
+    """Write all of `text` or nothing; raises OSError, of a full disk for instance."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         draft.write_text(text, encoding="utf-8")

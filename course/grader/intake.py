@@ -48,17 +48,17 @@ def rebuild(release: NotebookNode, theirs: list[Cell]) -> Intake:
     """
     ours = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
     ids = {cell.get("id"): grade_id(cell) for cell in release.cells}
-    places = _place(theirs, ours, ids, {cell.source.strip() for cell in release.cells})
+    placed = _place(theirs, ours, ids, {cell.source.strip() for cell in release.cells})
     intake = Intake(copy.deepcopy(release))
-    rebuilt: list[NotebookNode] = [*_plain(places.extras.pop(None, []))]
+    rebuilt: list[NotebookNode] = [*_plain(placed.extras.pop(None, []))]
     for cell in intake.notebook.cells:
         name = grade_id(cell)
         if name and is_answer(cell):
-            *earlier, answer = places.versions(name, cell.source, intake.notes)
+            *earlier, answer = placed.versions(name, cell.source, intake.notes)
             rebuilt += _plain(Cell("code", text, None, None) for text in earlier)
             cell.source = answer
         rebuilt.append(cell)
-        rebuilt += _plain(places.extras.pop(name or cell.get("id"), []))
+        rebuilt += _plain(placed.extras.pop(name or cell.get("id"), []))
     for number, cell in enumerate(rebuilt):
         cell.outputs = [] if cell.cell_type == "code" else cell.pop("outputs", None)
         if cell.cell_type != "code":
@@ -69,8 +69,8 @@ def rebuild(release: NotebookNode, theirs: list[Cell]) -> Intake:
 
 
 @dataclass
-class _Places:
-    """Where each cell of theirs belongs."""
+class _Placed:
+    """Their cells, each where it belongs."""
 
     answers: dict[str, list[str]]  # grade_id → the versions found, in order
     extras: dict[str | None, list[Cell]]  # behind which cell of ours
@@ -93,9 +93,9 @@ def _place(
     ours: dict[str | None, NotebookNode],
     ids: dict[str | None, str | None],
     known: set[str],
-) -> _Places:
+) -> _Placed:
     """Sort their cells into answers and extras; drop their copies of cells of ours."""
-    places = _Places({}, {})
+    placed = _Placed({}, {})
     named = {cell.grade_id for cell in theirs}
     wanted = {  # functions whose answer cell lost its name
         function: name
@@ -113,14 +113,14 @@ def _place(
         if name is not None:
             last = name
             if is_answer(ours[name]):
-                places.answers.setdefault(name, []).append(cell.source)
+                placed.answers.setdefault(name, []).append(cell.source)
         elif cell.cell_id in ids:
             last = cell.cell_id
             if cell.source.strip() not in known:  # a plain cell of ours, changed
-                places.extras.setdefault(last, []).append(cell)
+                placed.extras.setdefault(last, []).append(cell)
         elif cell.source.strip() and cell.source.strip() not in known:
-            places.extras.setdefault(last, []).append(cell)
-    return places
+            placed.extras.setdefault(last, []).append(cell)
+    return placed
 
 
 def functions(source: str) -> list[str]:

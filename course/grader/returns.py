@@ -21,7 +21,10 @@ def return_feedback(
     homeworks: list[str],
     students: list[str] | None = None,
 ) -> list[Path]:
-    """Write the page of every graded submission; return those that changed."""
+    """Write the page of every graded submission; return those that changed.
+
+    Raises `Busy` where a grading run is writing.
+    """
     changed = []
     with Gradebook(config, root) as book:
         for homework in homeworks:

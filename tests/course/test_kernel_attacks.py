@@ -128,4 +128,5 @@ def test_an_answer_gets_what_its_text_is_worth(homework, attack):
             told[kind["grade_id"]] = str(cell.outputs)[:700]
             if missing := ALL[kind["grade_id"]] - determine_grade(cell)[0]:
                 lost[kind["grade_id"]] = missing
+    assert told.keys() == ALL.keys()
     assert lost == loses, told

@@ -21,6 +21,7 @@ from lib.exercises.own_work import WITHHELD
 HERE = Path(__file__).parent
 SOLUTIONS = HERE.parents[1] / "solutions"
 HOMEWORKS = sorted(path.name for path in SOLUTIONS.glob("hw_*") if path.is_dir())
+assert HOMEWORKS, f"there is no homework in {SOLUTIONS}"
 VALIDATE_SECONDS = 20  # a student waits no longer
 BEGIN = "### BEGIN SOLUTION"
 

@@ -153,7 +153,7 @@ class Reader:
                 self.look(node)
 
     def look(self, node: ast.AST) -> None:
-        """One node of the body."""
+        """One node of the body; raises AssertionError where it does not belong."""
         where = "a kernel" if self.kernel else "a launch"
         if not isinstance(node, KINDS) or (
             self.kernel and isinstance(node, NOT_IN_A_KERNEL) and not self.stub(node)

@@ -110,7 +110,7 @@ def test_what_one_submission_leaves_no_other_finds(box):
             " torch.allclose(torch.ones(1), torch.zeros(1)), os.getpid()"
         )
         assert values(second.call("f")) == ([], 3, False, 1)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while len(family(recursive=True)) > before:
         assert time.monotonic() < end, f"there live on: {family(recursive=True)}"
         time.sleep(0.05)
@@ -161,7 +161,7 @@ def test_every_limit_ends_the_call_in_words(box, source, says):
         began = time.monotonic()
         with pytest.raises(Stopped, match=says):
             sandbox.call("f")
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60, "6 s, and what a busy machine adds"
         with pytest.raises(Stopped, match=says):
             sandbox.call("f")
 

@@ -3,6 +3,7 @@
 import base64
 import copy
 import math
+import signal
 import time
 from dataclasses import replace
 
@@ -209,7 +210,8 @@ def test_any_claim_of_an_exception_becomes_one(kind, why, lines):
 
 @pytest.fixture
 def brief(box):
-    return replace(box.limits, test_s=0.5, call_s=2)
+    """Limits to run into; what ends well below them may take its time."""
+    return replace(box.limits, test_s=2, call_s=5)
 
 
 def test_a_test_s_own_endless_work_ends_and_the_next_test_runs(box, brief):
@@ -221,14 +223,14 @@ def test_a_test_s_own_endless_work_ends_and_the_next_test_runs(box, brief):
         limits=brief,
     )
     assert points(cells) == [0.0, 2.0]
-    assert "0.5 s on what your functions gave it" in said(cells["test_0"])
+    assert "2 s on what your functions gave it" in said(cells["test_0"])
     assert verdict.state == "stopped"
 
 
 def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
     cells, verdict = graded(
         box,
-        "import time\ndef f(x):\n    time.sleep(0.3)\n    return x",
+        "import time\ndef f(x):\n    time.sleep(0.6)\n    return x",
         "assert sum(f(1) for _ in range(4)) == 4",
         limits=brief,
     )
@@ -237,8 +239,7 @@ def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
 
 
 def test_our_own_cell_ends_too(box, brief):
-    start = time.monotonic()
-    cells, _ = graded(
+    cells, _ = graded(  # it comes back: that cell alone would never end
         box,
         "def f(x): return x",
         "assert f(1) == 1",
@@ -246,27 +247,31 @@ def test_our_own_cell_ends_too(box, brief):
         limits=brief,
     )
     assert points(cells) == [2.0]
-    assert time.monotonic() - start < 20
 
 
 def test_after_a_limit_the_other_exercises_still_count(box, brief):
     hang = "def f(x):\n    while x == 1: pass\n    return x"
     cells, verdict = graded(box, hang, "f(1)", "assert f(2) == 2", limits=brief)
     assert points(cells) == [0.0, 2.0]
-    assert verdict.limits == ["one call took more than 2 s"]
+    assert verdict.limits == ["one call took more than 5 s"]
 
 
 def test_the_clock_stops_while_it_is_paused_and_goes_on():
-    clock = Clock(0.2)
-    with clock, clock.paused():
-        time.sleep(0.3)
-    with pytest.raises(TooLong), clock:
+    def left():
+        return signal.getitimer(signal.ITIMER_REAL)[0]
+
+    clock = Clock(100)
+    with clock:
+        assert left() > 0
         with clock.paused():
-            time.sleep(0.1)
-        time.sleep(1)
+            assert left() == 0
+        assert 0 < left() <= 100
+    assert left() == 0
     with clock.paused():  # outside of a test, nothing starts
         pass
-    time.sleep(0.3)
+    assert left() == 0
+    with pytest.raises(TooLong), Clock(0.2):
+        time.sleep(600)
 
 
 # ------------------------------------------------------------------ what theirs showed
