@@ -106,7 +106,6 @@ def test_the_text_of_a_function_is_its_file_or_what_the_stand_in_has():
 
         def __call__(self, *args, **kwargs): ...
 
-    StandIn.__name__ = "f"
     assert source_of(StandIn()) == "def f(): ..."
     assert "def test_the_text_of_a_function" in source_of(here)
 
