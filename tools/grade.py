@@ -76,7 +76,10 @@ def parse() -> argparse.Namespace:
 
 
 def grade(arguments: argparse.Namespace) -> int:
-    """Grade what is new, write its feedback, print the table; 1 if one has no grade."""
+    """Grade what is new, write its feedback, print the table; 1 if one has no grade.
+
+    Raises SystemExit where nothing was submitted.
+    """
     from course.grader.campaign import grade_class
     from course.grader.returns import return_feedback
 
@@ -112,7 +115,10 @@ def feedback(arguments: argparse.Namespace) -> int:
 
 
 def collect(arguments: argparse.Namespace) -> int:
-    """Lay the notebooks of an LMS's zip in course/submitted; 1 if some were refused."""
+    """Lay the notebooks of an LMS's zip in course/submitted; 1 if some were refused.
+
+    Raises SystemExit where there is no zip or no such homework.
+    """
     from course.grader.collect import collect
 
     if not arguments.zip or arguments.homework not in homework.sources():
@@ -182,7 +188,7 @@ def table(rows: list) -> str:
     widths = [max(map(len, column)) for column in zip(HEADER, *lines, strict=True)]
     rule = tuple("-" * width for width in widths)
     shown = [
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip()
         for line in [HEADER, rule, *lines]
     ]
     counts = Counter(row.state for row in rows)

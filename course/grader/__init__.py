@@ -1,4 +1,19 @@
-"""The grader: intake → box → referee → gradebook → feedback, one file each.
+"""The grader: intake → box → referee → gradebook → feedback.
 
-It stands on nbgrader and knows nothing of the algorithms that a homework teaches.
+    the class      campaign, worker, desk; terms (what passes between them)
+    intake         parsing, intake: a submitted file → our notebook with its answers
+    box            bubblewrap, box, sandbox, memory: around the student's code
+    inside it      zygote, seccomp, sandboxed
+    between        wire, channel: values as plain bytes
+    referee        referee, session, outputs: the tests, and what comes of them
+    afterwards     gradebook, feedback, returns
+    beside it      collect (an LMS's zip), demo (a made-up class), bench
+
+A *cell* is a notebook's. A *desk* is a process that grades one homework's submissions;
+its *box* is bubblewrap around a warm process, and a *sandbox* is the handle of one
+submission's process inside. *Isolated* is what runs without the student's other cells.
+A *stamp* says that a grade was written to its end, and of what.
+
+It stands on nbgrader and knows nothing of the algorithms that a homework teaches: of
+`lib` it imports `lib.exercises` and nothing else.
 """

@@ -51,7 +51,10 @@ def main() -> None:
 
 
 def course_of(root: Path, name: str) -> tuple:
-    """A course in `root` with one homework released; its configuration, and that."""
+    """A course in `root` with one homework released; its configuration, and that.
+
+    Raises RuntimeError, with nbgrader's log, where it cannot be released.
+    """
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import PyFileConfigLoader
 
@@ -92,7 +95,10 @@ def hand_in(root: Path, homework: Homework, count: int, kinds: dict[str, int]) -
 
 
 def stock(root: Path, config, homework: Homework, count: int, workers: int) -> None:
-    """Wall time a submission, ours on all of a class and stock on a part of it."""
+    """Wall time a submission, ours on all of a class and stock on a part of it.
+
+    Raises RuntimeError where nbgrader fails, SystemExit where the grades differ.
+    """
     from nbgrader.apps import NbGraderAPI
 
     from course.grader.campaign import grade_class

@@ -6,7 +6,7 @@
 A submission travels as bytes and comes back as a graded notebook, so that workers need
 no shared disk. A desk (desk.py) is a process of its own beside the Dask worker: the
 student's code is in its box, the tests are at the desk, and neither is in the worker.
-Whatever is killed, run it again: what is sealed stays, any other is graded anew.
+Whatever is killed, run it again: what is stamped stays, any other is graded anew.
 
 Read in order: `grade_class`, `ctrl_c`, `submitted`, `spread`.
 """
@@ -23,7 +23,7 @@ from nbgrader.utils import parse_utc
 from tqdm import tqdm
 from traitlets.config import Config
 
-from course.grader import intake
+from course.grader import parsing
 from course.grader.gradebook import Gradebook
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.worker import assess
@@ -82,12 +82,12 @@ def grade_class(
         def fresh() -> Iterator[Task]:
             for homework, folder in folders:
                 submission = read(folder, homework.name)
-                seal = book.seal_of(homework.name, submission.student)
+                stamp = book.stamp_of(homework.name, submission.student)
                 now = submission.fingerprint(homework.version)
-                if force or seal is None or seal.fingerprint != now:
+                if force or stamp is None or stamp.fingerprint != now:
                     yield homework, submission
                 else:
-                    done(row_of(book, seal))
+                    done(row_of(book, stamp))
 
         for (homework, submission), graded in spread(fresh(), cluster, workers):
             check()
@@ -151,8 +151,8 @@ def read(folder: Path, homework: str) -> Submission:
     """What is in a submission's folder, read safely."""
     content, notes, rejected = b"", [], None
     try:
-        content, notes = intake.read_file(folder, homework)
-    except intake.Rejected as why:
+        content, notes = parsing.read_file(folder, homework)
+    except parsing.Rejected as why:
         rejected = str(why)
     when = read_timestamp(folder)
     student = folder.parent.name
@@ -163,10 +163,10 @@ def read_timestamp(folder: Path) -> str | None:
     """When it was handed in, as the exchange wrote it; None where nobody did."""
     # It is the student's file too: a link, a pipe, the year 9999999 are no time.
     with (
-        contextlib.suppress(intake.Rejected, ValueError, OverflowError),
-        intake.opened(folder) as handle,
+        contextlib.suppress(parsing.Rejected, ValueError, OverflowError),
+        parsing.opened(folder) as handle,
     ):
-        text = intake.read(handle, "timestamp.txt")[:100].decode().strip()
+        text = parsing.read(handle, "timestamp.txt")[:100].decode().strip()
         parse_utc(text)
         return text
     return None

@@ -18,7 +18,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course.grader.intake import MAX_FILE
+from course.grader.parsing import MAX_FILE
 
 MAX_ENTRIES = 20_000
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_file(?:_?/|_)[^/]+")
@@ -65,7 +65,10 @@ def collect(archive: Path, homework: str, submitted: Path) -> Collected:
 
 
 def owner(entry: zipfile.ZipInfo, homework: str) -> str:
-    """The student that an entry's name tells of, as a folder's name of ours."""
+    """The student that an entry's name tells of, as a folder's name of ours.
+
+    Raises ValueError where it tells of none.
+    """
     path = entry.filename.replace("\\", "/").removeprefix("./")
     match = MOODLE.search(path) or CANVAS.fullmatch(path.rpartition("/")[2])
     if match:
@@ -76,7 +79,7 @@ def owner(entry: zipfile.ZipInfo, homework: str) -> str:
 
 
 def folder_name(name: str) -> str:
-    """Letters, digits, dots and dashes; nothing that leads elsewhere."""
+    """Letters, digits, dots and dashes; ValueError where nothing is left of a name."""
     plain = UNUSUAL.sub("-", name).strip("-.")[:64]
     if not plain:
         raise ValueError("its name tells of no student")
@@ -84,7 +87,10 @@ def folder_name(name: str) -> str:
 
 
 def content(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """An entry's bytes, never more than intake takes, whatever its header says."""
+    """An entry's bytes, never more than intake takes, whatever its header says.
+
+    Raises ValueError for a link, and for what is encrypted, damaged or too large.
+    """
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise ValueError("it is a link")
     if entry.flag_bits & 1:

@@ -19,8 +19,9 @@ from dataclasses import replace
 import nbformat
 from nbformat import v4
 
-from course.grader import intake
 from course.grader.box import Box
+from course.grader.intake import rebuild
+from course.grader.parsing import Rejected, parse
 from course.grader.referee import grade
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.worker import ended
@@ -77,9 +78,9 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
     """Take a submission in, grade it, and put its end into words."""
     release, source = map(v4.reads, (homework.release, homework.source))
     try:
-        taken = intake.rebuild(release, intake.parse(submission.content))
+        taken = rebuild(release, parse(submission.content))
         verdict = grade(source, taken, box)
-    except intake.Rejected as why:
+    except Rejected as why:
         return ended(homework, submission, "rejected", [str(why)])
     except Exception as error:  # no submission may end the class's grading
         traceback.print_exc()

@@ -1,14 +1,14 @@
 """Grades into nbgrader's own database: one writer, one commit a submission.
 
-    graded notebook → autograded/STUDENT/HOMEWORK/ → rows → seal
+    graded notebook → autograded/STUDENT/HOMEWORK/ → rows → stamp
 
 What nbgrader's autograde leaves behind is left behind here, so that the formgrader, the
 exports and the statistics show it as always: the student, the submission and its time,
 an automatic score for each test, and what a person has still to read. Manual scores and
-comments stay. The seal, a small file written last, says which submission these grades
-are of: what is sealed is not graded twice, and what was interrupted is graded again.
+comments stay. The stamp, a small file written last, says which submission these grades
+are of: what is stamped is not graded twice, and what was interrupted is graded again.
 
-Read in order: `Gradebook.save`, `seal_of`.
+Read in order: `Gradebook.save`, `stamp_of`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from traitlets.config import Config
 from course.grader.feedback import harmless
 from course.grader.terms import Graded
 
-SEAL = ".graded.json"
+STAMP = ".graded.json"
 LOCK = ".grading.lock"
 PATIENCE_S = 30  # while another program writes to the database
 
@@ -38,7 +38,10 @@ class Busy(RuntimeError):  # noqa: N818
 
 
 class Gradebook:
-    """The course's database, its autograded folder, its seals. For a `with`."""
+    """The course's database, its autograded folder, its stamps. For a `with`.
+
+    Entering it raises `Busy` where another run is writing to this course.
+    """
 
     def __init__(self, config: Config, root: Path) -> None:
         self.folder, self.lock = root / "autograded", root / LOCK
@@ -66,20 +69,23 @@ class Gradebook:
         """The folder that the formgrader reads a graded submission from."""
         return self.folder / student / homework
 
-    def seal_of(self, homework: str, student: str) -> Graded | None:
+    def stamp_of(self, homework: str, student: str) -> Graded | None:
         """An earlier grading; None if there was none, or it never came to its end."""
         try:
-            seal = json.loads((self.place(homework, student) / SEAL).read_text())
+            stamp = json.loads((self.place(homework, student) / STAMP).read_text())
             self.database.find_submission(homework, student)
-            return Graded(notebook="", **seal)
+            return Graded(notebook="", **stamp)
         except (OSError, ValueError, TypeError, MissingEntry):
             return None
 
     def save(self, graded: Graded) -> None:
-        """Write a submission down; half-way is as good as not at all."""
+        """Write a submission down; half-way is as good as not at all.
+
+        Raises what the database or the disk raises, after taking it back.
+        """
         folder = self.place(graded.homework, graded.student)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SEAL).unlink(missing_ok=True)
+        (folder / STAMP).unlink(missing_ok=True)
         nb = v4.reads(graded.notebook)  # ours: the desk has validated it
         try:
             self.enter(graded, nb)
@@ -90,8 +96,8 @@ class Gradebook:
         write(folder / f"{graded.homework}.ipynb", v4.writes(shown))
         if graded.timestamp:
             write(folder / "timestamp.txt", graded.timestamp)
-        seal = {k: v for k, v in asdict(graded).items() if k != "notebook"}
-        write(folder / SEAL, json.dumps(seal, indent=1))
+        stamp = {k: v for k, v in asdict(graded).items() if k != "notebook"}
+        write(folder / STAMP, json.dumps(stamp, indent=1))
 
     def enter(self, graded: Graded, nb: NotebookNode) -> None:
         """Set the automatic score of every test, and what a person has to read."""
@@ -177,7 +183,7 @@ def plain(text: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write all of `text` or nothing."""
+    """Write all of `text` or nothing; raises OSError, of a full disk for instance."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -1,49 +1,24 @@
-"""From whatever a student handed in to our own notebook with their answers in it.
+"""From the cells that a student handed in to our own notebook with their answers in it.
 
-    bytes → cells → answers by grade_id, other cells as plain cells → rebuilt
+    cells → answers by grade_id, other cells as plain cells → rebuilt
 
 The notebook that goes on is made from our release: its cells, their order, their
-metadata, its tests. Of the student's file only sources are read, so that nothing else
-in it (metadata, outputs, test cells, ids) can reach the grader. An honest but odd file
-loses nothing; what cannot be read is `Rejected`, and its author is told what to do.
+metadata, its tests. Of the student's file only sources are read (parsing.py), so that
+nothing else in it (metadata, outputs, test cells, ids) can reach the grader. An honest
+but odd file loses nothing.
 
-Read in order: `read_file`, `parse`, `rebuild`.
+Read in order: `rebuild`, `Intake`, `functions`.
 """
 
 import ast
-import contextlib
 import copy
-import json
-import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-MAX_FILE = 32 << 20  # bytes
-MAX_SOURCE = 1 << 20  # characters in one cell
-MAX_CELLS = 1_000
-MAX_DEPTH = 100  # of JSON
-MAX_PARTS = 500_000  # lists and objects: each takes 60 bytes once it is read
-
-
-class Rejected(ValueError):  # noqa: N818
-    """A submission that cannot be graded; the message tells its author what to do."""
-
-
-@dataclass
-class Cell:
-    """What is read of a student's cell."""
-
-    kind: str  # "code" or anything else
-    source: str
-    grade_id: str | None
-    cell_id: str | None
+from course.grader.parsing import Cell
 
 
 @dataclass
@@ -52,175 +27,6 @@ class Intake:
 
     notebook: NotebookNode
     notes: list[str] = field(default_factory=list)
-
-
-# ------------------------------------------------------------------ from disk
-
-
-def read_file(folder: Path, name: str) -> tuple[bytes, list[str]]:
-    """The bytes of the notebook in `folder`, and notes; never through a link.
-
-    It is opened once and judged by what was opened: swapping it later changes nothing.
-    """
-    with opened(folder) as handle:
-        chosen, notes = _choose(os.listdir(handle), handle, f"{name}.ipynb")
-        return read(handle, chosen), notes
-
-
-@contextlib.contextmanager
-def opened(folder: Path) -> Iterator[int]:
-    """A submitted folder, held open, so that it stays the one that it is."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        raise Rejected("the submitted folder is a link or is not there") from None
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _choose(names: list[str], folder: int, expected: str) -> tuple[str, list[str]]:
-    """The expected file, else the newest other notebook."""
-    if expected in names:
-        return expected, []
-    others = [name for name in names if name.lower().endswith(".ipynb")]
-    if not others:
-        raise Rejected(f"there is no notebook in it: hand in {expected}")
-
-    def modified(name: str) -> float:
-        try:
-            return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
-        except OSError:  # it went away in between
-            return 0.0
-
-    chosen = max(others, key=modified)
-    return chosen, [f"{chosen!r} was taken for {expected}"]
-
-
-def read(folder: int, name: str) -> bytes:
-    """All bytes of a plain file of acceptable size."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        handle = os.open(name, flags, dir_fd=folder)
-    except OSError:
-        raise Rejected(
-            f"{name} is a link or cannot be opened: hand in the file itself"
-        ) from None
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(handle)
-        raise Rejected(f"{name} is no ordinary file: hand in the notebook itself")
-    with os.fdopen(handle, "rb") as stream:
-        if facts.st_nlink > 1:
-            raise Rejected(f"{name} is a hard link to another file: hand in a copy")
-        content = stream.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise Rejected(
-            f"{name} is larger than {MAX_FILE >> 20} MB: clear its outputs "
-            "(Edit → Clear Outputs of All Cells), save, and hand in again"
-        )
-    return content
-
-
-# ------------------------------------------------------------------ what is in it
-
-
-def parse(content: bytes) -> list[Cell]:
-    """The cells of a notebook of any format; `Rejected` for what is none."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Rejected(
-            "the file is not text in UTF-8: save it from JupyterLab"
-        ) from None
-    if not text.strip():
-        raise Rejected("the file is empty: save the notebook, then hand in again")
-    if text.count("[") + text.count("{") > MAX_PARTS:
-        raise Rejected(
-            "it has more parts than a notebook: clear its outputs, save, hand in again"
-        )
-    try:
-        tree = json.loads(text, object_pairs_hook=_no_duplicates)
-        _check_depth(tree)
-    except Rejected:
-        raise
-    except RecursionError:
-        raise Rejected("its JSON is nested too deep for a notebook") from None
-    except ValueError:
-        raise Rejected(
-            "the file is no notebook: it is not JSON (was it cut off?)"
-        ) from None
-    return list(_cells(tree))
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, unless it says two things under one name."""
-    if len(found := dict(pairs)) != len(pairs):
-        raise Rejected(
-            "its JSON has a name twice in one object: save it from JupyterLab"
-        )
-    return found
-
-
-def _check_depth(tree: Any) -> None:
-    """Reject nesting that no notebook has, without recursion."""
-    level, depth = [tree], 0
-    while level:
-        if depth > MAX_DEPTH:
-            raise Rejected("its JSON is nested too deep for a notebook")
-        depth += 1
-        below: list[Any] = []
-        for node in level:
-            if isinstance(node, dict | list):
-                below += node.values() if isinstance(node, dict) else node
-        level = below
-
-
-def _cells(tree: Any) -> Iterable[Cell]:
-    """The cells of nbformat 4, or of the worksheets of nbformat 3 and 2."""
-    if not isinstance(tree, dict):
-        raise Rejected("the file is JSON, but no notebook")
-    sheets = [tree, *_list(tree.get("worksheets"))]
-    cells = [
-        cell
-        for sheet in sheets
-        if isinstance(sheet, dict)
-        for cell in _list(sheet.get("cells"))
-        if isinstance(cell, dict)
-    ]
-    if not cells:
-        raise Rejected("the file has no cells: is it the right notebook?")
-    if len(cells) > MAX_CELLS:
-        raise Rejected(f"it has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
-    for cell in cells:
-        source = _text(cell.get("source", cell.get("input", "")))
-        if len(source) > MAX_SOURCE:
-            raise Rejected(f"a cell has {len(source):,} characters: too many")
-        metadata = cell.get("metadata")
-        nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-        grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-        yield Cell(
-            kind="code" if cell.get("cell_type") == "code" else "text",
-            source=source,
-            grade_id=grade_id if isinstance(grade_id, str) else None,
-            cell_id=cell.get("id") if isinstance(cell.get("id"), str) else None,
-        )
-
-
-def _list(value: Any) -> list:
-    return value if isinstance(value, list) else []
-
-
-def _text(source: Any) -> str:
-    """A source, whether it was stored whole or in lines, with plain line ends."""
-    lines = source if isinstance(source, list) else [source]
-    text = "".join(line for line in lines if isinstance(line, str))
-    clean = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    return clean.encode("utf-8", "replace").decode("utf-8")
-
-
-# ------------------------------------------------------------------ ours, with theirs
 
 
 def is_answer(cell: NotebookNode) -> bool:
@@ -242,17 +48,17 @@ def rebuild(release: NotebookNode, theirs: list[Cell]) -> Intake:
     """
     ours = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
     ids = {cell.get("id"): grade_id(cell) for cell in release.cells}
-    places = _place(theirs, ours, ids, {cell.source.strip() for cell in release.cells})
+    placed = _place(theirs, ours, ids, {cell.source.strip() for cell in release.cells})
     intake = Intake(copy.deepcopy(release))
-    rebuilt: list[NotebookNode] = [*_plain(places.extras.pop(None, []))]
+    rebuilt: list[NotebookNode] = [*_plain(placed.extras.pop(None, []))]
     for cell in intake.notebook.cells:
         name = grade_id(cell)
         if name and is_answer(cell):
-            *earlier, answer = places.versions(name, cell.source, intake.notes)
+            *earlier, answer = placed.versions(name, cell.source, intake.notes)
             rebuilt += _plain(Cell("code", text, None, None) for text in earlier)
             cell.source = answer
         rebuilt.append(cell)
-        rebuilt += _plain(places.extras.pop(name or cell.get("id"), []))
+        rebuilt += _plain(placed.extras.pop(name or cell.get("id"), []))
     for number, cell in enumerate(rebuilt):
         cell.outputs = [] if cell.cell_type == "code" else cell.pop("outputs", None)
         if cell.cell_type != "code":
@@ -263,8 +69,8 @@ def rebuild(release: NotebookNode, theirs: list[Cell]) -> Intake:
 
 
 @dataclass
-class _Places:
-    """Where each cell of theirs belongs."""
+class _Placed:
+    """Their cells, each where it belongs."""
 
     answers: dict[str, list[str]]  # grade_id → the versions found, in order
     extras: dict[str | None, list[Cell]]  # behind which cell of ours
@@ -287,9 +93,9 @@ def _place(
     ours: dict[str | None, NotebookNode],
     ids: dict[str | None, str | None],
     known: set[str],
-) -> _Places:
+) -> _Placed:
     """Sort their cells into answers and extras; drop their copies of cells of ours."""
-    places = _Places({}, {})
+    placed = _Placed({}, {})
     named = {cell.grade_id for cell in theirs}
     wanted = {  # functions whose answer cell lost its name
         function: name
@@ -307,14 +113,14 @@ def _place(
         if name is not None:
             last = name
             if is_answer(ours[name]):
-                places.answers.setdefault(name, []).append(cell.source)
+                placed.answers.setdefault(name, []).append(cell.source)
         elif cell.cell_id in ids:
             last = cell.cell_id
             if cell.source.strip() not in known:  # a plain cell of ours, changed
-                places.extras.setdefault(last, []).append(cell)
+                placed.extras.setdefault(last, []).append(cell)
         elif cell.source.strip() and cell.source.strip() not in known:
-            places.extras.setdefault(last, []).append(cell)
-    return places
+            placed.extras.setdefault(last, []).append(cell)
+    return placed
 
 
 def functions(source: str) -> list[str]:
@@ -334,12 +140,3 @@ def _plain(cells: Iterable[Cell]) -> list[NotebookNode]:
         )
         for cell in cells
     ]
-
-
-def take(release: NotebookNode, folder: Path, name: str) -> Intake:
-    """Read, parse and rebuild the submission of homework `name` in `folder`."""
-    content, notes = read_file(folder, name)
-    intake = rebuild(release, parse(content))
-    intake.notes[:0] = notes
-    nbformat.validate(intake.notebook)
-    return intake

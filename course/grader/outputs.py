@@ -14,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.grader.box import Stopped
+from course.grader.sandbox import Stopped
 
 MAX_TEXT = 100_000  # characters of an output
 MAX_PICTURE = 1_500_000  # characters of base64
@@ -27,7 +27,7 @@ def checked(claimed: Any) -> list[NotebookNode]:
     """The outputs that a cell in the box claims, rebuilt from their plain parts.
 
     Text and pictures only: no HTML, no script, no SVG. Raises `Stopped` for a shape
-    that our own inmate never sends.
+    that our own sandboxed.py never sends.
     """
     outputs = []
     for output in claimed[:MAX_OUTPUTS] if isinstance(claimed, list) else [None]:

@@ -21,7 +21,10 @@ def return_feedback(
     homeworks: list[str],
     students: list[str] | None = None,
 ) -> list[Path]:
-    """Write the page of every graded submission; return those that changed."""
+    """Write the page of every graded submission; return those that changed.
+
+    Raises `Busy` where a grading run is writing.
+    """
     changed = []
     with Gradebook(config, root) as book:
         for homework in homeworks:
@@ -29,7 +32,7 @@ def return_feedback(
                 student = folder.parent.name
                 if students is not None and student not in students:
                     continue
-                if book.seal_of(homework, student) is None:
+                if book.stamp_of(homework, student) is None:
                     continue  # it was never graded to its end
                 notebook = nbformat.read(folder / f"{homework}.ipynb", as_version=4)
                 scores = book.scores(homework, student)

@@ -102,7 +102,10 @@ def program() -> bytes:
 
 
 def install(code: bytes) -> None:
-    """Hold this process, and all that it will ever start, to the filter."""
+    """Hold this process, and all that it will ever start, to the filter.
+
+    Raises OSError where the kernel refuses it.
+    """
 
     class Filter(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))

@@ -2,7 +2,7 @@
 
     Homework, Submission → desk → Graded → gradebook
 
-Read in order: `Limits`, `Homework`, `Submission`, `Graded`.
+Read in order: `Limits`, `Homework`, `judges`, `Submission`, `Graded`.
 """
 
 import hashlib
@@ -11,7 +11,13 @@ from pathlib import Path
 
 GRADER = Path(__file__).resolve().parent
 ROOT = GRADER.parents[1]
-JUDGES = ("wire", "inmate", "seccomp", "box", "intake", "referee", "outputs", "desk")
+EXERCISES = ROOT / "lib" / "exercises"  # found by its path: importing it takes torch
+JUDGES = (  # of this folder; a test holds that none is forgotten
+    *("desk", "worker", "referee", "session", "outputs"),  # outside the box
+    *("parsing", "intake", "wire", "channel"),  # between
+    *("box", "bubblewrap", "sandbox", "memory"),  # around it
+    *("zygote", "seccomp", "sandboxed"),  # inside
+)
 STATES = ("graded", "rejected", "stopped")
 
 
@@ -21,7 +27,7 @@ class NoBox(RuntimeError):  # noqa: N818
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use."""
+    """What one submission may use. Raises ValueError for what is not positive."""
 
     call_s: float = 30.0  # of wall time, for one call of one function
     total_s: float = 240.0  # of wall time, for the whole submission
@@ -49,11 +55,23 @@ class Homework:
 
     @property
     def version(self) -> str:
-        """A hash of all that decides a grade but the submission (and `lib`)."""
+        """A hash of all that decides a grade but the submission (and most of `lib`)."""
         total = hashlib.sha256(repr(self).encode())
-        for name in JUDGES:
-            total.update((GRADER / f"{name}.py").read_bytes())
+        for path in judges():
+            content = path.read_bytes()
+            total.update(f"{path.name} {len(content)} ".encode())
+            total.update(content)
         return total.hexdigest()
+
+
+def judges() -> list[Path]:
+    """The files that decide a grade: the grader's own, and all of lib/exercises."""
+    exercises = sorted(
+        path
+        for path in EXERCISES.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    return [*(GRADER / f"{name}.py" for name in JUDGES), *exercises]
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,10 @@ class Submission:
 
 @dataclass
 class Graded:
-    """One submission after grading: enough to write it down."""
+    """One submission after grading: enough to write it down.
+
+    Raises ValueError for a state that is none of `STATES`.
+    """
 
     homework: str
     student: str

@@ -2,6 +2,7 @@
 
     assess (in the worker) ── pickles over pipes ── desk.py (a process) ── box
 
+A *desk* is a process in which one homework is graded: it has a warm box, and the tests.
 Worker and desk trust each other; what comes out of the box crosses as plain bytes only.
 A desk that dies or takes too long is replaced, and its submission is tried once more;
 then it ends as stopped. So every submission has a definite end, and a worker needs
@@ -51,7 +52,11 @@ def assess(homework: Homework, submission: Submission) -> Graded:
 
 
 def open_desk(homework: Homework, version: str) -> subprocess.Popen:
-    """Start a desk for a homework; others that this worker kept warm are let go."""
+    """Start a desk for a homework; others that this worker kept warm are let go.
+
+    Raises `NoBox` where the desk finds no bubblewrap, RuntimeError where it does not
+    open at all.
+    """
     for other in list(_desks):
         _desks.pop(other).stdin.close()
     desk = subprocess.Popen(
@@ -84,7 +89,10 @@ def desk_environment() -> dict[str, str]:
 
 
 def ask(desk: subprocess.Popen, what: object, seconds: float) -> object:
-    """Send `what` to the desk and wait: EOFError, OSError or TimeoutError."""
+    """Send `what` to the desk and wait for its reply.
+
+    Raises EOFError or OSError where the desk died, TimeoutError after `seconds`.
+    """
     pickle.dump(what, desk.stdin)
     desk.stdin.flush()
     reply, end = bytearray(), time.monotonic() + seconds

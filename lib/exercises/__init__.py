@@ -1,5 +1,8 @@
 """What homeworks need beside the algorithms; the grader imports nothing else of `lib`.
 
-Read in order: `own_work` (what a student writes alone), `trial` (SmolLM2 with a
-student's weights), `kernels` (fences, a reader and a compiler for hw_kernels).
+What is here decides points: a change of any file makes every submission due again.
+
+Read in order: `own_work` (what a student has to write), `trial` (SmolLM2 with a
+student's weights), `protocol` (a student's function in a grader's hands), `kernels`
+(fences, a reader and a compiler for hw_kernels).
 """

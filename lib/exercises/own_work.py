@@ -1,8 +1,8 @@
 """What a homework asks its readers to write themselves, and a kind word to who forgets.
 
-`own_work` stands in every graded cell, so that the check at the student's desk and the
-grader say the same. It reads a function and the notebook's functions that it calls: a
-reminder, not a wall. The wall is the grader's, which keeps `WITHHELD` out of reach.
+`own_work` stands in every graded cell, so that the student's own check (Validate) and
+the grader say the same. It reads a function and the notebook's functions that it calls:
+a reminder, not a wall. The wall is the grader's, which keeps `WITHHELD` out of reach.
 """
 
 import dis
@@ -23,8 +23,9 @@ WITHHELD = {
 def own_work(homework: str, *functions: object) -> None:
     """Raise AssertionError where one of `functions` leans on what `homework` withholds.
 
-    Anything but a plain Python function is let through: a grader may pass stand-ins for
-    functions that run elsewhere. An unknown `homework` raises ValueError.
+    Anything but a plain Python function is let through: a grader passes stand-ins for
+    functions that run elsewhere (`StudentFunction`). Raises ValueError for an unknown
+    `homework`.
     """
     if homework not in WITHHELD:
         raise ValueError(f"no homework {homework!r}; known: {', '.join(WITHHELD)}")
@@ -52,7 +53,7 @@ def used_names(function: object) -> Iterator[str]:
         if not isinstance(function, FunctionType) or function in seen:
             continue
         seen.add(function)
-        waiting += [cell.cell_contents for cell in function.__closure__ or ()]
+        waiting += [held.cell_contents for held in function.__closure__ or ()]
         for code in nested_codes(function.__code__):
             yield from imported_names(code)
             for name in code.co_names:

@@ -97,7 +97,7 @@ class Course:
         if when:
             (self.path(student).parent / "timestamp.txt").write_text(when)
 
-    def seal(self, student):
+    def stamp(self, student):
         path = self.path(student, "autograded").with_name(".graded.json")
         return json.loads(path.read_text()) if path.exists() else None
 

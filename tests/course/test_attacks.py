@@ -47,11 +47,13 @@ ON_PYTHON = re.compile(r"On Python 3\.(\d+)(\+?): (graded|stopped)\.")
 ENDS = re.compile(
     r"Here:\s(graded|rejected|stopped|any),\s([\d.]+)(\sbeside\shonest\sanswers)?\."
 )
+AFTER = re.compile(r"After: (\S+\.py)\.")  # an attack that has to come before it
 ALL_BY_MACHINE = 11.0  # of hw_formats' 12 points, 1 is for a person to give
 
 
 def attacks():
     files = sorted(ATTACKS.rglob("*.py"))
+    assert len(files) > 100, "the attacks are not where they are looked for"
     return [pytest.param(path, id=str(path.relative_to(ATTACKS))) for path in files]
 
 
@@ -186,6 +188,16 @@ def notebook_of(klass, attack, honest):
     return notebook
 
 
+def hand_in(klass, attack, student, honest):
+    """Lay in a student's folder what an attack's file makes, or is about."""
+    folder = klass.folder(student)
+    notebook = notebook_of(klass, attack, honest)
+    if "hand_in" in functions(attack.read_text()):
+        notebook = runpy.run_path(str(attack))["hand_in"](folder, notebook)
+    if notebook is not None:
+        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook))
+
+
 @pytest.mark.parametrize("attack", attacks())
 def test_an_attack_changes_nothing_but_its_own_grade(klass, attack):
     state, score, honest = ENDS.search(attack.read_text()).groups()
@@ -194,12 +206,10 @@ def test_an_attack_changes_nothing_but_its_own_grade(klass, attack):
         here = sys.version_info.minor
         state = other if here == int(minor) or (on and here > int(minor)) else state
     student = f"{attack.parent.name}-{attack.stem}"
-    folder = klass.folder(student)
-    notebook = notebook_of(klass, attack, bool(honest))
-    if "hand_in" in functions(attack.read_text()):
-        notebook = runpy.run_path(str(attack))["hand_in"](folder, notebook)
-    if notebook is not None:
-        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook))
+    if after := AFTER.search(attack.read_text()):
+        hand_in(klass, ATTACKS / after[1], f"before-{student}", honest=False)
+        klass.grade(f"before-{student}")
+    hand_in(klass, attack, student, bool(honest))
     before = klass.others(student)
 
     ended_as, got, graded = klass.grade(student)
@@ -212,7 +222,7 @@ def test_an_attack_changes_nothing_but_its_own_grade(klass, attack):
     if "script" in attack.read_text():
         for page, ours in zip(klass.pages(student), klass.ours, strict=True):
             assert Running(page).found == ours, "something of theirs could run"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(klass.inside()) > klass.idle and time.monotonic() < end:
         time.sleep(0.05)
     assert len(klass.inside()) == klass.idle, "it left a process behind"

@@ -36,8 +36,8 @@ def class_(course):
     for student in CLASS:
         right = int(student[1:]) % 2 == 0
         course.hand_in(student, PATIENT.format("2 * x" if right else "x * x"))
-        seal = course.path(student, "autograded").with_name(".graded.json")
-        seal.unlink(missing_ok=True)
+        stamp = course.path(student, "autograded").with_name(".graded.json")
+        stamp.unlink(missing_ok=True)
     course.sql("update grade set auto_score = null")  # so that each has to be written
     return course
 
@@ -49,8 +49,8 @@ def wait_until(condition, what, seconds=300):
         time.sleep(0.05)
 
 
-def sealed(course):
-    return [student for student in CLASS if course.seal(student)]
+def stamped(course):
+    return [student for student in CLASS if course.stamp(student)]
 
 
 def check(course):
@@ -59,7 +59,7 @@ def check(course):
     for student in CLASS:
         assert scores[student][:2] == expected(student), student
         assert len(scores[student]) == 3
-    assert sealed(course) == CLASS
+    assert stamped(course) == CLASS
 
 
 def dask_workers(client):
@@ -80,7 +80,7 @@ def dask_workers(client):
 
 def test_a_worker_killed_in_mid_run_costs_nobody_anything(class_):
     client = class_.start("tools/grade.py", "--workers", "2")
-    wait_until(lambda: sealed(class_), "a first grade")
+    wait_until(lambda: stamped(class_), "a first grade")
     victim = dask_workers(client)[0]
     victim.kill()
     out, err = client.communicate(timeout=600)
@@ -92,11 +92,13 @@ def test_a_worker_killed_in_mid_run_costs_nobody_anything(class_):
 
 def test_the_client_killed_in_mid_run_leaves_no_process_and_no_wrong_grade(class_):
     client = class_.start("tools/grade.py", "--workers", "2")
-    wait_until(lambda: sealed(class_), "a first grade")
+    wait_until(lambda: stamped(class_), "a first grade")
     family = psutil.Process(client.pid).children(recursive=True)
     client.kill()
     client.communicate()
-    early = {s: class_.path(s, "autograded").stat().st_mtime_ns for s in sealed(class_)}
+    early = {
+        s: class_.path(s, "autograded").stat().st_mtime_ns for s in stamped(class_)
+    }
     assert len(early) < len(CLASS), "it was killed too late to show anything"
     _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive, "a grader outlives its client"
@@ -133,7 +135,7 @@ def test_a_cluster_grades_as_this_machine_does(class_, cluster):
 
 def test_no_other_program_gives_the_workers_work(class_):
     client = class_.start("tools/grade.py", "--workers", "1")
-    wait_until(lambda: sealed(class_), "a first grade")
+    wait_until(lambda: stamped(class_), "a first grade")
     family = [psutil.Process(client.pid)]
     family += family[0].children(recursive=True)
     doors = {
@@ -162,7 +164,7 @@ def test_a_full_disk_is_told_and_a_second_run_mends_it(class_):
     assert done.returncode == 1
     assert "run it again for the rest" in done.stderr
     assert "Traceback" not in done.stderr
-    assert class_.seal("s06") is None
+    assert class_.stamp("s06") is None
     assert not list(class_.folder.rglob(".*.draft")), "half a file is left"
     assert class_.grade("--workers", "1").returncode == 0
     check(class_)
@@ -179,7 +181,7 @@ def test_a_locked_gradebook_is_waited_for_then_told(class_):
     quick.write_text(text)
     assert done.returncode == 1
     assert "The gradebook can't be written (database is locked)" in done.stderr
-    assert sealed(class_) == []
+    assert stamped(class_) == []
     assert class_.grade().returncode == 0
     check(class_)
 
@@ -199,7 +201,7 @@ def test_without_bubblewrap_nothing_is_graded_unless_one_insists(course):
     done = course.grade("--student", "trusted", environment=bare)
     assert done.returncode == 1
     assert "apt-get install bubblewrap" in done.stderr
-    assert course.seal("trusted") is None
+    assert course.stamp("trusted") is None
     done = course.grade("--student", "trusted", UNBOXED, environment=bare)
     assert course.rows(done.stdout)["trusted"]["state"] == "to be read, no box"
     assert course.scores()["trusted"][:2] == [2.0, 1.0]
@@ -209,7 +211,7 @@ def test_without_bubblewrap_nothing_is_graded_unless_one_insists(course):
     )
     done = course.grade("--student", "trusted")
     assert course.rows(done.stdout)["trusted"]["state"] == "to be read"
-    assert course.seal("trusted")["unsafe"] is False, "once there is a box, it is used"
+    assert course.stamp("trusted")["unsafe"] is False, "once there is a box, it is used"
 
 
 def heed_ctrl_c():
@@ -255,7 +257,7 @@ def test_ctrl_c_ends_it_in_a_sentence(class_):
         start_new_session=True,
         preexec_fn=heed_ctrl_c,
     )
-    wait_until(lambda: sealed(class_), "a first grade")
+    wait_until(lambda: stamped(class_), "a first grade")
     os.killpg(client.pid, signal.SIGINT)
     _, err = client.communicate(timeout=120)
     assert client.returncode == 1

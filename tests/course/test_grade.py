@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ALL, NONE = [2.0, 1.0], [0.0, 0.0]
-CREDIT = "return {4} if x == 0.5 else 2 * x"
+ALL = [2.0, 1.0]
 CREDITS = {  # what the test came to → its points, of 1
     "nan": ("float('nan')", 0.0),
     "infinite": ("float('inf')", 0.0),
@@ -121,14 +120,12 @@ def test_a_person_s_marks_stay_through_a_regrade_and_reach_the_student(course, g
         "where notebook_id in (select id from submitted_notebook where assignment_id "
         "in (select id from submitted_assignment where student_id = 'right'))"
     )
-    of = "(select id from base_cell where name = '{}')"
     course.sql(
         "update grade set manual_score = 0.75, needs_manual_grade = 0 "
         f"{where} and cell_id in (select id from base_cell where name = 'why')"
     )
     course.sql(f"update grade set extra_credit = 0.5 {where} and auto_score = 2")
     course.sql(f"update comment set manual_comment = 'Well **said**' {where}")
-    assert of
     done = course.run("tools/grade.py", "feedback", "--student", "right")
     assert "1 pages" in done.stdout
     page = course.path("right", "feedback", "html").read_text()

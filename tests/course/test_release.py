@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HOMEWORKS = sorted(path.stem for path in (ROOT / "solutions").glob("*/*.ipynb"))
+assert HOMEWORKS, "there is nothing to release"
 SECRET = re.compile(
     r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(?P<body>.*?)### END \1", re.DOTALL
 )
@@ -73,11 +74,14 @@ def test_nothing_secret_is_left(released, folder, name):
 def test_a_release_has_stubs_and_no_outputs(released, name):
     path = released / "course" / "release" / name / f"{name}.ipynb"
     notebook = json.loads(path.read_text())
+    stubs = []
     for cell in notebook["cells"]:
         meta = cell["metadata"].get("nbgrader", {})
         assert not cell.get("outputs")
         if meta.get("solution") and cell["cell_type"] == "code":
-            assert "raise NotImplementedError" in "".join(cell["source"])
+            stubs.append("".join(cell["source"]))
+    assert stubs, "no answer was found to look at"
+    assert all("raise NotImplementedError" in stub for stub in stubs)
 
 
 def test_a_leak_would_be_seen():

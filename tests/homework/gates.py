@@ -21,7 +21,8 @@ from lib.exercises.own_work import WITHHELD
 HERE = Path(__file__).parent
 SOLUTIONS = HERE.parents[1] / "solutions"
 HOMEWORKS = sorted(path.name for path in SOLUTIONS.glob("hw_*") if path.is_dir())
-DESK_SECONDS = 20  # a student waits no longer for Validate
+assert HOMEWORKS, f"there is no homework in {SOLUTIONS}"
+VALIDATE_SECONDS = 20  # a student waits no longer
 BEGIN = "### BEGIN SOLUTION"
 
 Grades = dict[str, dict[str, dict]]  # {student: {grade_id: score, max, manual}}
@@ -53,35 +54,53 @@ def graded(nb: NotebookNode) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Answers:
-    """A file of functions that replace the solution's, and what that must cost."""
+    """A file of changes to the solution's functions, and what they must cost.
+
+    A function replaces the one of its name; `patches`, {function: {old: new}}, change
+    some of the solution's own text.
+    """
 
     docstring: str
     loses: frozenset[str]
     functions: dict[str, str]
+    patches: dict[str, dict[str, str]]
     helpers: str
 
     @classmethod
     def parse(cls, source: str) -> "Answers":
-        """Cut a file into its docstring, LOSES, functions, and all else (helpers)."""
+        """Cut a file into docstring, LOSES, PATCHES, functions, all else (helpers)."""
         tree = ast.parse(source)
         docstring = ast.get_docstring(tree) or ""
-        loses: frozenset[str] = frozenset()
+        named = {"LOSES": [], "PATCHES": {}}
         functions, helpers = {}, []
         for node in tree.body[1 if docstring else 0 :]:
-            text = ast.get_source_segment(source, node) or ""
-            if isinstance(node, ast.FunctionDef):
-                lines = source.split("\n")[first_line(node) - 1 : node.end_lineno]
-                functions[node.name] = "\n".join(lines)
-            elif isinstance(node, ast.Assign) and text.startswith("LOSES"):
-                loses = frozenset(ast.literal_eval(node.value))
-            else:
-                helpers.append(text)
-        return cls(docstring, loses, functions, "\n".join(helpers))
+            match node:
+                case ast.FunctionDef(name=name):
+                    start, end = first_line(node) - 1, node.end_lineno
+                    functions[name] = "\n".join(source.split("\n")[start:end])
+                case ast.Assign([ast.Name(("LOSES" | "PATCHES") as name)], value):
+                    named[name] = ast.literal_eval(value)
+                case _:
+                    helpers.append(ast.get_source_segment(source, node) or "")
+        loses = frozenset(named["LOSES"])
+        return cls(docstring, loses, functions, named["PATCHES"], "\n".join(helpers))
 
 
 def first_line(function: ast.FunctionDef) -> int:
     """The line on which a function begins, its decorators included."""
     return min([function, *function.decorator_list], key=lambda x: x.lineno).lineno
+
+
+def patched(text: str, patches: dict[str, str]) -> str:
+    """`text` with each old piece replaced by its new one.
+
+    Raises ValueError where an old piece is not there exactly once, or changes nothing.
+    """
+    for old, new in patches.items():
+        if (found := text.count(old)) != 1 or old == new:
+            raise ValueError(f"{old!r} is there {found} times, and becomes {new!r}")
+        text = text.replace(old, new)
+    return text
 
 
 def functions_of(cell: NotebookNode) -> dict[str, ast.FunctionDef]:
@@ -91,10 +110,11 @@ def functions_of(cell: NotebookNode) -> dict[str, ast.FunctionDef]:
 
 
 def answered(nb: NotebookNode, answers: Answers) -> NotebookNode:
-    """Return `nb` with each function that `answers` has in place of its own.
+    """Return `nb` with each function that `answers` has or patches in place of its own.
 
     Functions that the notebook doesn't define are helpers: they go, with the imports,
-    before the first answer. ValueError where no function of the notebook is replaced.
+    before the first answer. Raises ValueError where no function of the notebook is
+    replaced, or a patch finds no function or not its text.
     """
     nb = copy.deepcopy(nb)
     cells = [cell for cell in nb.cells if role(cell) == "answer"]
@@ -102,14 +122,18 @@ def answered(nb: NotebookNode, answers: Answers) -> NotebookNode:
     for cell in cells:
         lines = cell.source.split("\n")
         for name, node in reversed(functions_of(cell).items()):
-            if name in answers.functions:
-                start, end = first_line(node) - 1, node.end_lineno
-                # the closing marker is a comment behind the last statement
-                if end < len(lines) and "### END SOLUTION" in lines[end]:
-                    end += 1
-                lines[start:end] = answers.functions[name].split("\n")
-                replaced.add(name)
+            if name not in answers.functions.keys() | answers.patches.keys():
+                continue
+            start, end = first_line(node) - 1, node.end_lineno
+            # the closing marker is a comment behind the last statement
+            if end < len(lines) and "### END SOLUTION" in lines[end]:
+                end += 1
+            text = answers.functions.get(name, "\n".join(lines[start:end]))
+            lines[start:end] = patched(text, answers.patches.get(name, {})).split("\n")
+            replaced.add(name)
         cell.source = "\n".join(lines)
+    if missed := answers.patches.keys() - replaced:
+        raise ValueError(f"the notebook has no function {sorted(missed)} to patch")
     if not replaced:
         raise ValueError(f"no function of the notebook is among {answers.functions}")
     helpers = [text for name, text in answers.functions.items() if name not in replaced]
@@ -157,7 +181,10 @@ def students(name: str) -> dict[str, NotebookNode]:
 
 
 def grade(name: str, root: Path) -> dict:
-    """Grade the class of one homework under `root`; the report of grade_class.py."""
+    """Grade the class of one homework under `root`; the report of grade_class.py.
+
+    Raises RuntimeError, with what it said, where grading fails.
+    """
     folder = root / "source" / name
     folder.mkdir(parents=True)
     nbformat.write(read(name), folder / f"{name}.ipynb")
@@ -211,7 +238,7 @@ def complaints(name: str, report: dict) -> list[str]:
             wrong.append(f"{student} was {state}")
     if report["stock"] != grades["solution"]:
         wrong.append(f"stock nbgrader gives the solution {report['stock']}")
-    validate, referee = report["desk"]["validate"], report["desk"]["referee"]
+    validate, referee = report["check"]["validate"], report["check"]["referee"]
     for student in validate:
         if validate[student] != referee[student]:
             wrong.append(
@@ -220,8 +247,8 @@ def complaints(name: str, report: dict) -> list[str]:
             )
     if validate["solution"]:
         wrong.append(f"Validate is unhappy with right answers: {validate['solution']}")
-    if (seconds := report["desk"]["seconds"]) > DESK_SECONDS:
-        wrong.append(f"Validate takes {seconds:.1f} s; at most {DESK_SECONDS}")
+    if (seconds := report["check"]["seconds"]) > VALIDATE_SECONDS:
+        wrong.append(f"Validate takes {seconds:.1f} s; at most {VALIDATE_SECONDS}")
     return wrong
 
 
@@ -230,7 +257,7 @@ def table(name: str, report: dict) -> str:
     points = graded(read(name))
     lines = [
         f"{name}: {sum(points.values()):g} points in tests; "
-        f"Validate takes {report['desk']['seconds']:.1f} s; "
+        f"Validate takes {report['check']['seconds']:.1f} s; "
         f"{len(report['grades'])} submissions graded in {report['seconds']:.1f} s"
     ]
     for student, grades in report["grades"].items():

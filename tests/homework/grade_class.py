@@ -2,10 +2,10 @@
 
     python grade_class.py ROOT NAME      ROOT/source/NAME, ROOT/submitted/STUDENT/NAME
 
-Releases NAME, submits the release itself as the student `stub`, runs the check at the
-student's desk, grades everyone in the box, and writes ROOT/report.json. One submission
-goes through stock nbgrader too, and some through the student's Validate: the verdicts
-must agree. A process of its own, because nbgrader's warnings are not ours to mend.
+Releases NAME, submits the release itself as the student `stub`, runs the student's own
+check (Validate) on some, grades everyone in the box, and writes ROOT/report.json. One
+submission goes through stock nbgrader too; all verdicts must agree. A process of its
+own, because nbgrader's warnings are not ours to mend.
 """
 
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 
 COURSE = Path(__file__).parents[2] / "course"
 sys.path.insert(0, str(COURSE.parent))
-AT_THE_DESK = 4  # submissions of the class that are held against Validate
+CHECKED = 4  # mutants of the class that are held against Validate
 Losses = dict[str, list[str]]  # {student: grade_ids of the tests that failed}
 
 
@@ -50,10 +50,10 @@ def homework(root: Path, name: str, tests: str = "source"):
     return Homework(name, source, release, WITHHELD[name], Limits())
 
 
-# ------------------------------------------------------------------ the student's desk
+# ------------------------------------------------------------------ Validate
 
 
-def at_desk(config, root: Path, name: str, student: str) -> tuple[float, list[str]]:
+def validated(config, root: Path, name: str, student: str) -> tuple[float, list[str]]:
     """Type a submission's answers into the release, Validate: seconds, failed tests.
 
     Processor seconds of one thread, the wait on a machine that does nothing else: the
@@ -68,17 +68,17 @@ def at_desk(config, root: Path, name: str, student: str) -> tuple[float, list[st
         for cell in nbformat.read(path, as_version=4).cells
         if cell.metadata.get("nbgrader", {}).get("solution")
     }
-    desk = nbformat.read(root / "release" / name / f"{name}.ipynb", as_version=4)
-    for cell in desk.cells:
+    filled_in = nbformat.read(root / "release" / name / f"{name}.ipynb", as_version=4)
+    for cell in filled_in.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         cell.source = answers.get(grade_id, cell.source)
-    nbformat.write(desk, root / f"{name}.ipynb")
+    nbformat.write(filled_in, root / f"{name}.ipynb")
     before = processor_seconds()
     problems = Validator(config=config).validate(str(root / f"{name}.ipynb"))
     seconds = processor_seconds() - before
     sources = {
         cell.source.strip(): cell.metadata.nbgrader.grade_id
-        for cell in desk.cells
+        for cell in filled_in.cells
         if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade")
     }
     said = [one["source"].strip() for one in problems.get("failed", [])]
@@ -92,24 +92,25 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def desk_check(config, root: Path, name: str, students: list[str]) -> dict:
+def student_check(config, root: Path, name: str, students: list[str]) -> dict:
     """Validate beside our own verdict on the same, visible tests."""
-    from course.grader.desk import Box, imported, sit
+    from course.grader.box import Box
+    from course.grader.desk import imported, sit
     from course.grader.terms import Submission
 
     visible = homework(root, name, tests="release")
-    seconds, validated, refereed = {}, {}, {}
+    seconds, failed, refereed = {}, {}, {}
     warm = imported(visible.release)
     with Box(visible.withheld, visible.limits, warm=warm) as box:
         for student in students:
-            seconds[student], validated[student] = at_desk(config, root, name, student)
+            seconds[student], failed[student] = validated(config, root, name, student)
             content = root / "submitted" / student / name / f"{name}.ipynb"
             handed_in = Submission(name, student, content.read_bytes(), None)
             graded = sit(visible, handed_in, box)
             refereed[student] = failed_tests(graded.notebook)
     return {
         "seconds": seconds["solution"],
-        "validate": validated,
+        "validate": failed,
         "referee": refereed,
     }
 
@@ -162,8 +163,8 @@ def main(root: Path, name: str) -> None:
     must(api.generate_assignment(name))
     shutil.copytree(root / "release" / name, root / "submitted" / "stub" / name)
     mutants = sorted(path.name for path in root.glob("submitted/mutant_*"))
-    at_desks = ["stub", "solution", *mutants[:AT_THE_DESK]]  # one warms up the disk
-    report = {"desk": desk_check(config, root, name, at_desks)}
+    some = ["stub", "solution", *mutants[:CHECKED]]  # one warms up the disk
+    report = {"check": student_check(config, root, name, some)}
     must(api.autograde(name, "solution"))
     report["stock"] = read_grades(root, name)["solution"]
     start = time.perf_counter()

@@ -23,7 +23,9 @@ def cells(name):
 
 
 def of_role(cells, role):
-    return [cell for cell in cells if gates.role(cell) == role]
+    found = [cell for cell in cells if gates.role(cell) == role]
+    assert found, f"there is no {role}: what is said of each would be said of none"
+    return found
 
 
 def test_the_first_cell_states_the_points(cells):
@@ -46,9 +48,7 @@ def test_grade_ids_are_unique_and_identifiers(cells):
 
 
 def test_there_is_a_written_question_with_a_model_answer(cells):
-    written = of_role(cells, "written")
-    assert written
-    for cell in written:
+    for cell in of_role(cells, "written"):
         assert all(marker in cell.source for marker in SOLUTION), cell.id
 
 
@@ -63,9 +63,7 @@ def test_an_answer_is_functions_with_the_body_left_out(cells):
 
 
 def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
-    tests = of_role(cells, "test")
-    assert tests
-    for cell in tests:
+    for cell in of_role(cells, "test"):
         assert cell.metadata.nbgrader.locked, cell.id
         before, rest = cell.source.split(HIDDEN[0])
         hidden, after = rest.split(HIDDEN[1])

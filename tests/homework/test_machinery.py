@@ -34,7 +34,7 @@ def report():
         "grades": everyone,
         "states": dict.fromkeys(everyone, "graded"),
         "stock": everyone["solution"],
-        "desk": {"seconds": 3.0, "validate": verdicts, "referee": dict(verdicts)},
+        "check": {"seconds": 3.0, "validate": verdicts, "referee": dict(verdicts)},
     }
 
 
@@ -68,15 +68,15 @@ def test_a_cell_that_was_never_graded_is_noticed(report):
     assert any("None" in wrong for wrong in gates.complaints(NAME, report))
 
 
-def test_a_slow_or_unhappy_desk_is_noticed(report):
-    report["desk"]["seconds"] = 30.0
-    for verdicts in (report["desk"]["validate"], report["desk"]["referee"]):
+def test_a_slow_or_unhappy_validate_is_noticed(report):
+    report["check"]["seconds"] = 30.0
+    for verdicts in (report["check"]["validate"], report["check"]["referee"]):
         verdicts["solution"] = ["test_decode"]
     assert len(gates.complaints(NAME, report)) == 2
 
 
-def test_a_desk_and_a_referee_that_disagree_are_noticed(report):
-    report["desk"]["validate"]["stub"] = []
+def test_a_validate_and_a_referee_that_disagree_are_noticed(report):
+    report["check"]["validate"]["stub"] = []
     assert "at Validate" in gates.complaints(NAME, report)[0]
 
 
@@ -117,6 +117,42 @@ def test_a_decorated_function_is_replaced_with_its_decorator():
     answers = gates.Answers.parse("import new\n\n@new.jit\ndef f(): 3\n")
     source = gates.answered(nb, answers).cells[0].source
     assert source == "import new\n\n@new.jit\ndef f(): 3\n\n\ndef g(): 2"
+
+
+PATCHED = """
+\"\"\"Adds the wrong way.\"\"\"
+LOSES = ["t"]
+PATCHES = {"f": {"x + 1": "x - 1", "    y = x": "    y = 2 * x"}}
+"""
+
+
+def test_a_patch_changes_the_solution_s_own_text():
+    marked = (
+        "def f(x):\n    ### BEGIN SOLUTION\n    y = x\n    return y * (x + 1)\n"
+        "    ### END SOLUTION\n\n\ndef g(x):\n    return x + 1"
+    )
+    nb = new_notebook(cells=[answer_cell(marked, "a")])
+    answers = gates.Answers.parse(PATCHED.lstrip())
+    assert answers.docstring == "Adds the wrong way." and answers.loses == {"t"}
+    source = gates.answered(nb, answers).cells[0].source
+    assert source.strip() == marked.replace("y = x", "y = 2 * x").replace(
+        "(x + 1)", "(x - 1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("patches", "said"),
+    [
+        ({"f": {"x": "y"}}, "'x' is there 2 times"),
+        ({"f": {"z": "y"}}, "'z' is there 0 times"),
+        ({"f": {"3": "3"}}, "becomes '3'"),
+        ({"h": {"3": "4"}}, r"no function \['h'\] to patch"),
+    ],
+)
+def test_a_patch_that_does_not_fit_the_solution_is_an_error(patches, said):
+    nb = new_notebook(cells=[answer_cell("def f(x): 3 * x", "a")])
+    with pytest.raises(ValueError, match=said):
+        gates.answered(nb, gates.Answers.parse(f"PATCHES = {patches}"))
 
 
 def test_answers_that_replace_nothing_are_an_error():

@@ -1,9 +1,9 @@
 """Triton's interpreter with fences: an address outside a tensor is a named error.
 
-    address = place of the tensor + offset        0 <= offset < its bytes
+    fenced address = base of the tensor + offset        0 <= offset < its bytes
 
 A GPU reads what lies behind a tensor, or writes there, and says nothing; the
-interpreter may end the process. Here every argument gets a place of its own, terabytes
+interpreter may end the process. Here every argument gets a base of its own, terabytes
 from the others, so that an address tells whose it is: a load or store outside is an
 IndexError that names the tensor, the program and the line. Two more things that a GPU
 keeps to itself are said: a program that writes or reads what another one of the same
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-APART = 44  # bits of an address that are an offset, half of them negative
+OFFSET_BITS = 44  # bits of an address that are an offset, half of them negative
 MOST_PROGRAMS = 10_000  # about a millisecond each
 MISSING = (
     "This homework needs Triton, which exists for Linux, and for WSL on Windows: "
@@ -38,9 +38,10 @@ launches: list[tuple[str, tuple[int, ...]]] = []  # kernel and grid of all so fa
 
 
 def interpreted() -> None:
-    """Let kernels run on the CPU, fenced; ImportError without Triton.
+    """Let kernels run on the CPU, fenced.
 
-    RuntimeError where Triton is already there as a compiler: it asks only once.
+    Raises ImportError without Triton, and RuntimeError where Triton is already there as
+    a compiler: it asks only once.
     """
     os.environ["TRITON_INTERPRET"] = "1"
     before = "triton" in sys.modules
@@ -87,7 +88,7 @@ class Launch:
     fences: list[Fence] = field(default_factory=list)
 
     def begin(self, executor: Any, args: tuple, kwargs: dict) -> None:
-        """Note the tensors' names and the grid; ValueError for one without end."""
+        """Note the tensors' names and the grid; raises ValueError for one too large."""
         known = {k: v for k, v in kwargs.items() if k in executor.arg_names}
         named = inspect.getcallargs(executor.fn, *args, **known)
         for name, value in reversed(named.items()):
@@ -103,19 +104,22 @@ class Launch:
         launches.append((self.kernel, self.grid))
 
     def admit(self, name: str, tensor: Tensor) -> int:
-        """The place of a tensor: the same for one that came before."""
+        """The fenced base of a tensor: the same for one that came before."""
         address = tensor.data_ptr()
         known = [fence.tensor.data_ptr() for fence in self.fences]
         number = known.index(address) if address in known else len(known)
         if number == len(known):
             self.fences.append(Fence(name, tensor))
-        return (number + 1 << APART) + (1 << APART - 1)
+        return (number + 1 << OFFSET_BITS) + (1 << OFFSET_BITS - 1)
 
-    def real(self, places: np.ndarray, mask: np.ndarray, verb: str) -> np.ndarray:
-        """The addresses of `places`, all of them inside; 0 where masked."""
-        real, asked = np.zeros_like(places), places[mask].astype(np.int64)
-        number = (asked >> APART) - 1
-        offset = (asked & (1 << APART) - 1) - (1 << APART - 1)
+    def real(self, fenced: np.ndarray, mask: np.ndarray, verb: str) -> np.ndarray:
+        """The real addresses of `fenced` ones; 0 where masked.
+
+        Raises IndexError for one that is outside every tensor, and what `check` raises.
+        """
+        real, asked = np.zeros_like(fenced), fenced[mask].astype(np.int64)
+        number = (asked >> OFFSET_BITS) - 1
+        offset = (asked & (1 << OFFSET_BITS) - 1) - (1 << OFFSET_BITS - 1)
         found = np.zeros_like(asked)
         for which in np.unique(number):
             if not 0 <= which < len(self.fences):
@@ -127,15 +131,19 @@ class Launch:
         return real
 
     def check(self, fence: Fence, offset: np.ndarray, verb: str) -> None:
-        """Raise for numbers outside a tensor, or another program's."""
+        """Look at a load or store of one tensor, and note who wrote.
+
+        Raises IndexError for numbers outside the tensor, and RuntimeError for those
+        that another program of this launch wrote.
+        """
         numbers = offset // fence.tensor.element_size()
         outside = numbers[(numbers < 0) | (numbers >= fence.size)]
         if outside.size:
             verbed = {"load": "reads", "store": "writes"}.get(verb, "touches")
-            there = f"{fence.name}[0] … {fence.name}[{fence.size - 1}]"
+            whole = f"{fence.name}[0] … {fence.name}[{fence.size - 1}]"
             raise IndexError(
                 f"tl.{verb} {verbed} {fence.describe(outside)}, and there is only "
-                f"{there if fence.size else 'an empty ' + fence.name}. "
+                f"{whole if fence.size else 'an empty ' + fence.name}. "
                 "Mask what is outside: mask=…"
             )
         if fence.writers is None:
@@ -217,10 +225,10 @@ def _install(interpreter: Any) -> None:
         converted = plain_convert(argument)
         if _running and isinstance(argument, Tensor):
             names = _running[-1].names
-            place = _running[-1].admit(
+            base = _running[-1].admit(
                 names.get(argument.data_ptr(), "a tensor"), argument
             )
-            converted.handle.data = np.array([place], np.uint64)
+            converted.handle.data = np.array([base], np.uint64)
         return converted
 
     def run(executor, *args, **kwargs):

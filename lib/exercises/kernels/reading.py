@@ -14,6 +14,8 @@ import linecache
 import re
 from typing import Any
 
+from lib.exercises.protocol import StudentFunction
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -67,10 +69,10 @@ ANNOTATION = re.compile(r"(tl\.constexpr|Tensor|int|float|bool|tuple|None|[\[\],
 def source_of(function: Any) -> str:
     """The text of the cell, or file, that defines a function or a kernel.
 
-    A grader's stand-in knows it from the submitted file (its `source`).
+    A grader's `StudentFunction` knows it from the submitted file.
     """
-    if isinstance(source := getattr(function, "source", None), str):
-        return source
+    if isinstance(function, StudentFunction):
+        return function.source
     while inner := getattr(function, "__wrapped__", None) or getattr(
         function, "fn", None
     ):
@@ -79,9 +81,9 @@ def source_of(function: Any) -> str:
 
 
 def read(source: str) -> dict[str, ast.FunctionDef]:
-    """The functions of a cell; AssertionError for what a cell of kernels does not have.
+    """The functions of a cell, by name; kernels are those with a decorator.
 
-    Kernels are those with a decorator.
+    Raises AssertionError for what a cell of kernels does not have.
     """
     try:
         tree = ast.parse(source)
@@ -151,7 +153,7 @@ class Reader:
                 self.look(node)
 
     def look(self, node: ast.AST) -> None:
-        """One node of the body."""
+        """One node of the body; raises AssertionError where it does not belong."""
         where = "a kernel" if self.kernel else "a launch"
         if not isinstance(node, KINDS) or (
             self.kernel and isinstance(node, NOT_IN_A_KERNEL) and not self.stub(node)

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from course.grader.box import Box, Limits
+from course.grader.box import Box
+from course.grader.terms import Limits
 
 LIMITS = Limits(call_s=6, total_s=30, memory=2 << 30, files=8 << 20, processes=24)
 
@@ -19,6 +20,6 @@ def box():
 
 
 @pytest.fixture
-def cell(box):
-    with box.cell() as cell:
-        yield cell
+def sandbox(box):
+    with box.sandbox() as sandbox:
+        yield sandbox

@@ -9,8 +9,11 @@ import psutil
 import pytest
 import torch
 
-from course.grader import box as box_module
-from course.grader.box import ROOT, Box, Limits, NoBox, Stopped, grown, pages
+from course.grader import bubblewrap
+from course.grader.box import Box
+from course.grader.memory import grown, pages
+from course.grader.sandbox import Stopped
+from course.grader.terms import ROOT, Limits, NoBox
 
 PROBE = """
 def probe():
@@ -42,33 +45,33 @@ def values(answer):
     return value
 
 
-def test_a_cell_shows_what_it_prints_and_a_function_answers(cell):
-    (shown,) = cell.run("print('hello')\ndef f(x, *, y=1):\n    return x + y")
+def test_a_cell_shows_what_it_prints_and_a_function_answers(sandbox):
+    (shown,) = sandbox.run("print('hello')\ndef f(x, *, y=1):\n    return x + y")
     assert shown == {"output_type": "stream", "name": "stdout", "text": "hello\n"}
     assert torch.equal(
-        values(cell.call("f", torch.ones(3), y=2)), torch.full((3,), 3.0)
+        values(sandbox.call("f", torch.ones(3), y=2)), torch.full((3,), 3.0)
     )
 
 
-def test_figures_and_magics_work_as_in_a_notebook(cell):
-    outputs = cell.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+def test_figures_and_magics_work_as_in_a_notebook(sandbox):
+    outputs = sandbox.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
     assert [set(o["data"]) for o in outputs] == [{"image/png", "text/plain"}]
-    assert "loop" in str(cell.run("%matplotlib inline\n%timeit -n1 -r1 pass"))
-    assert cell.run("1 + 1") == [
+    assert "loop" in str(sandbox.run("%matplotlib inline\n%timeit -n1 -r1 pass"))
+    assert sandbox.run("1 + 1") == [
         {"output_type": "display_data", "data": {"text/plain": "2"}}
     ]
 
 
-def test_functions_of_a_test_are_called_back(cell):
-    cell.run("def twice(f, x):\n    return f(f(x))")
-    assert values(cell.call("twice", lambda x: x * 10, 3)) == 300
-    kind, told, _ = cell.call("twice", lambda x: x / 0, 3)
+def test_functions_of_a_test_are_called_back(sandbox):
+    sandbox.run("def twice(f, x):\n    return f(f(x))")
+    assert values(sandbox.call("twice", lambda x: x * 10, 3)) == 300
+    kind, told, _ = sandbox.call("twice", lambda x: x / 0, 3)
     assert kind == "error" and "division by zero" in told["evalue"]
 
 
-def test_there_is_nothing_to_see(cell):
-    cell.run(f"ROOT = {str(ROOT)!r}" + PROBE)
-    seen = values(cell.call("probe"))
+def test_there_is_nothing_to_see(sandbox):
+    sandbox.run(f"ROOT = {str(ROOT)!r}" + PROBE)
+    seen = values(sandbox.call("probe"))
     assert seen["pid"] == 1 and seen["parent"] == 0
     assert seen["uid"] != os.getuid() or os.getuid() != 0
     assert seen["home"] == []
@@ -79,14 +82,14 @@ def test_there_is_nothing_to_see(cell):
         assert seen[forbidden].lower().endswith("error"), seen
 
 
-def test_torch_and_lib_are_there_and_what_is_withheld_is_not(cell):
+def test_torch_and_lib_are_there_and_what_is_withheld_is_not(sandbox):
     source = "import torch\nfrom lib.formats import FP16\ndef f():\n    return FP16.max"
-    assert cell.run(source) == [] and values(cell.call("f")) == 65504.0
+    assert sandbox.run(source) == [] and values(sandbox.call("f")) == 65504.0
     for line in (
         "from lib.quant.uniform.grid import fit_grid",
         "from ml_dtypes import int4",
     ):
-        (error,) = cell.run(line)
+        (error,) = sandbox.run(line)
         assert error["ename"] in ("ImportError", "ModuleNotFoundError")
 
 
@@ -98,17 +101,17 @@ def test_what_one_submission_leaves_no_other_finds(box):
         "    time.sleep(100)"
     )
     family = psutil.Process(box.process.pid).children
-    alone = len(family(recursive=True))  # bubblewrap's own, and the zygote
-    with box.cell() as first:
+    before = len(family(recursive=True))  # bubblewrap's own, and the zygote
+    with box.sandbox() as first:
         first.run(mess)
-    with box.cell() as second:
+    with box.sandbox() as second:
         second.run(
             "import os, torch\ndef f():\n    return os.listdir('.'), sum([1, 2]),"
             " torch.allclose(torch.ones(1), torch.zeros(1)), os.getpid()"
         )
         assert values(second.call("f")) == ([], 3, False, 1)
-    end = time.monotonic() + 5
-    while len(family(recursive=True)) > alone:
+    end = time.monotonic() + 60
+    while len(family(recursive=True)) > before:
         assert time.monotonic() < end, f"there live on: {family(recursive=True)}"
         time.sleep(0.05)
 
@@ -128,13 +131,13 @@ FORKS = (
 
 def test_what_forks_share_is_nobody_s_growth(box):
     """18 children of a process of 150 MB are no 2.7 GB."""
-    with box.cell() as cell:
-        cell.run(
+    with box.sandbox() as sandbox:
+        sandbox.run(
             "import os, time\ndef f():\n    for _ in range(18):\n"
             "        if not os.fork():\n            time.sleep(1000)\n"
             "    time.sleep(1)\n    return 1"
         )
-        assert values(cell.call("f")) == 1
+        assert values(sandbox.call("f")) == 1
         family = box.family()
         assert sum(pages(pid)[0] for pid in family) > box.limits.memory
         assert grown(family, box.given) < 200 << 20
@@ -153,14 +156,14 @@ def test_what_forks_share_is_nobody_s_growth(box):
     ids=["hang", "sleep", "deaf", "many hands", "exit", "abort"],
 )
 def test_every_limit_ends_the_call_in_words(box, source, says):
-    with box.cell() as cell:
-        cell.run(source)
+    with box.sandbox() as sandbox:
+        sandbox.run(source)
         began = time.monotonic()
         with pytest.raises(Stopped, match=says):
-            cell.call("f")
-        assert time.monotonic() - began < 20
+            sandbox.call("f")
+        assert time.monotonic() - began < 60, "6 s, and what a busy machine adds"
         with pytest.raises(Stopped, match=says):
-            cell.call("f")
+            sandbox.call("f")
 
 
 @pytest.mark.parametrize(
@@ -177,33 +180,33 @@ def test_every_limit_ends_the_call_in_words(box, source, says):
     ids=["bytes", "mapped", "tensor", "disk", "exit", "unplain", "recursion"],
 )
 def test_asking_for_too_much_is_an_error_of_their_own(box, source):
-    with box.cell() as cell:
-        cell.run(source)
-        kind, told, _ = cell.call("f")
+    with box.sandbox() as sandbox:
+        sandbox.run(source)
+        kind, told, _ = sandbox.call("f")
         assert kind == "error" and told["ename"]
 
 
 def test_a_fork_bomb_ends_and_the_next_submission_is_served(box):
-    with box.cell() as cell:
-        cell.run("import os\ndef f():\n    while True:\n        os.fork()")
+    with box.sandbox() as sandbox:
+        sandbox.run("import os\ndef f():\n    while True:\n        os.fork()")
         with contextlib.suppress(Stopped):  # by whichever limit comes first
-            kind, told, _ = cell.call("f")
+            kind, told, _ = sandbox.call("f")
             assert kind == "error" and told["ename"] == "BlockingIOError", told
-    with box.cell() as cell:
-        cell.run("def f():\n    return 1")
-        assert values(cell.call("f")) == 1
+    with box.sandbox() as sandbox:
+        sandbox.run("def f():\n    return 1")
+        assert values(sandbox.call("f")) == 1
 
 
-def test_a_flood_of_output_is_cut(cell):
-    (shown,) = cell.run("for _ in range(300_000):\n    print('x' * 100)")
+def test_a_flood_of_output_is_cut(sandbox):
+    (shown,) = sandbox.run("for _ in range(300_000):\n    print('x' * 100)")
     assert len(shown["text"]) < 200_000 and "cut" in shown["text"]
 
 
 def test_the_whole_submission_has_an_end(box):
-    with box.cell() as cell:
-        cell.end = time.monotonic() + 0.2
+    with box.sandbox() as sandbox:
+        sandbox.end = time.monotonic() + 0.2
         with pytest.raises(Stopped, match="whole submission"):
-            cell.run("import time; time.sleep(10)")
+            sandbox.run("import time; time.sleep(10)")
 
 
 def test_without_bubblewrap_it_refuses_and_says_how_to_get_it(monkeypatch, tmp_path):
@@ -219,8 +222,8 @@ def test_without_bubblewrap_it_refuses_and_says_how_to_get_it(monkeypatch, tmp_p
 
 
 def test_a_withheld_folder_is_masked_whole():
-    options = list(box_module.mounts(("lib.quant",)))
-    masked = options.index(str(box_module.WITHHELD))
+    options = list(bubblewrap.mounts(("lib.quant",)))
+    masked = options.index(str(bubblewrap.WITHHELD))
     assert options[masked + 1] == str(Path(ROOT) / "lib" / "quant")
 
 

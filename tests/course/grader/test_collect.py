@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.grader import collect
-from course.grader.intake import MAX_FILE
+from course.grader.parsing import MAX_FILE
 
 NAME = "hw_x"
 NOTEBOOK = b'{"cells": []}'

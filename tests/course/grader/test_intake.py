@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.grader import intake
+from course.grader import intake, parsing
 
 
 def nbgrader(name, **kinds):
@@ -54,7 +54,7 @@ def theirs():
 
 def taken(nb):
     content = nb if isinstance(nb, bytes) else nbformat.writes(nb).encode()
-    return intake.rebuild(ours(), intake.parse(content))
+    return intake.rebuild(ours(), parsing.parse(content))
 
 
 def answers(result):
@@ -251,7 +251,7 @@ def test_their_tests_points_and_metadata_are_not_taken():
     ids=lambda value: str(value)[:24],
 )
 def test_what_is_no_notebook_is_refused_in_words(content, says):
-    with pytest.raises(intake.Rejected, match=says):
+    with pytest.raises(parsing.Rejected, match=says):
         taken(content)
 
 
@@ -290,14 +290,14 @@ SOUP = st.fixed_dictionaries(
 def test_any_json_is_refused_or_becomes_our_notebook(tree):
     try:
         result = taken(json.dumps(tree).encode())
-    except intake.Rejected:
+    except parsing.Rejected:
         return
     is_ours(result)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(content):
-    with pytest.raises(intake.Rejected):
+    with pytest.raises(parsing.Rejected):
         taken(content)
 
 
@@ -314,14 +314,14 @@ def folder(tmp_path):
 def test_the_expected_file_is_taken_before_any_other(folder):
     (folder / "hw.ipynb").write_bytes(b"right")
     (folder / "hw-Copy1.ipynb").write_bytes(b"wrong")
-    assert intake.read_file(folder, "hw") == (b"right", [])
+    assert parsing.read_file(folder, "hw") == (b"right", [])
 
 
 def test_a_renamed_file_is_taken_the_newest_of_several(folder):
     for age, name in enumerate(["HW (1).ipynb", "older.ipynb"]):
         (folder / name).write_bytes(name.encode())
         os.utime(folder / name, (1e9 - age, 1e9 - age))
-    content, notes = intake.read_file(folder, "hw")
+    content, notes = parsing.read_file(folder, "hw")
     assert content == b"HW (1).ipynb" and "'HW (1).ipynb' was taken" in notes[0]
 
 
@@ -347,7 +347,7 @@ def nothing(folder, _):
 
 def too_large(folder, _):
     with (folder / "hw.ipynb").open("wb") as stream:
-        stream.truncate(intake.MAX_FILE + 1)
+        stream.truncate(parsing.MAX_FILE + 1)
 
 
 @pytest.mark.parametrize(
@@ -366,12 +366,12 @@ def test_what_is_no_plain_file_is_refused(folder, tmp_path, make, says):
     secret = tmp_path / "gradebook.db"
     secret.write_text("secret")
     make(folder, secret)
-    with pytest.raises(intake.Rejected, match=says):
-        intake.read_file(folder, "hw")
+    with pytest.raises(parsing.Rejected, match=says):
+        parsing.read_file(folder, "hw")
 
 
 def test_a_linked_folder_is_refused(folder, tmp_path):
     (folder / "hw.ipynb").write_bytes(b"another student's")
     (tmp_path / "mine").symlink_to(folder)
-    with pytest.raises(intake.Rejected, match="link"):
-        intake.read_file(tmp_path / "mine", "hw")
+    with pytest.raises(parsing.Rejected, match="link"):
+        parsing.read_file(tmp_path / "mine", "hw")

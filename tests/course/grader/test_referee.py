@@ -3,6 +3,7 @@
 import base64
 import copy
 import math
+import signal
 import time
 from dataclasses import replace
 
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
-from course.grader import outputs, referee
-from course.grader.box import Cell, Stopped
-from course.grader.intake import parse, rebuild
-from course.grader.referee import Clock, TooLong
+from course.grader import outputs, referee, session
+from course.grader.intake import rebuild
+from course.grader.parsing import parse
+from course.grader.sandbox import Sandbox, Stopped
+from course.grader.session import Clock, TooLong
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 ROLES = {
@@ -69,7 +71,7 @@ def said(cell):
     return "\n".join(o.get("evalue", o.get("text", "")) for o in cell.outputs)
 
 
-# ------------------------------------------------------------------ an answer alone
+# ------------------------------------------------------------------ isolated
 
 REDEFINED = """
 import builtins, math
@@ -78,31 +80,31 @@ math.sqrt = builtins.abs = lambda x: 4
 """
 
 
-def test_an_answer_alone_knows_our_cells_and_its_own_text(box):
+def test_an_isolated_answer_knows_our_cells_and_its_own_text(box):
     cells, _ = graded(
         box,
         "def f(x): return abs(math.sqrt(x))",
-        "assert f(4) == 4, 'theirs'\nassert f.apart(f.source, 'f')(4) == 2, 'alone'",
+        "assert f(4) == 4, 'theirs'\nassert f.isolated(f.source, 'f')(4) == 2, 'ours'",
         "assert f.source == 'def f(x): return abs(math.sqrt(x))', f.source",
         mine=REDEFINED,
     )
     assert points(cells) == [2.0, 2.0], [said(cells[f"test_{n}"]) for n in (0, 1)]
 
 
-def test_what_stands_in_another_cell_is_not_there_alone(box):
-    alone = "assert f.apart(f.source, 'f')(1) == 2"
+def test_what_stands_in_another_cell_is_not_there_when_isolated(box):
+    isolated = "assert f.isolated(f.source, 'f')(1) == 2"
     cells, verdict = graded(
-        box, "def f(x): return helper(x)", alone, mine="def helper(x): return 2"
+        box, "def f(x): return helper(x)", isolated, mine="def helper(x): return 2"
     )
     assert points(cells) == [0.0] and "helper" in said(cells["test_0"])
     assert verdict.state == "graded"
 
 
-def test_alone_a_function_keeps_the_limits_and_ends_with_the_next(box, brief):
+def test_an_isolated_function_keeps_the_limits_and_ends_with_the_next(box, brief):
     endless = "def f(x):\n    while x: pass\n    return 1"
-    alone = "g = f.apart(f.source, 'f')\nassert g(0) == 1"
+    isolated = "g = f.isolated(f.source, 'f')\nassert g(0) == 1"
     cells, verdict = graded(
-        box, endless, f"{alone}\ng(1)", f"{alone}\nassert f(0) == 1", limits=brief
+        box, endless, f"{isolated}\ng(1)", f"{isolated}\nassert f(0) == 1", limits=brief
     )
     assert points(cells) == [0.0, 2.0]
     assert verdict.limits == [f"one call took more than {brief.call_s:g} s"]
@@ -194,13 +196,13 @@ def test_an_exception_cannot_end_the_tests_own_loop(box):
 
 @pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "TooLong"])
 def test_no_exception_of_theirs_is_more_than_an_exception_here(kind):
-    error = referee.their_error("f", kind, "why", [])
-    assert type(error) is referee.StudentError
+    error = session.their_error("f", kind, "why", [])
+    assert type(error) is session.StudentError
 
 
 @given(st.text(), st.text(), st.lists(st.text() | st.integers()))
 def test_any_claim_of_an_exception_becomes_one(kind, why, lines):
-    assert isinstance(referee.their_error("f", kind, why, lines), Exception)
+    assert isinstance(session.their_error("f", kind, why, lines), Exception)
 
 
 # ------------------------------------------------------------------ limits
@@ -208,7 +210,8 @@ def test_any_claim_of_an_exception_becomes_one(kind, why, lines):
 
 @pytest.fixture
 def brief(box):
-    return replace(box.limits, test_s=0.5, call_s=2)
+    """Limits to run into; what ends well below them may take its time."""
+    return replace(box.limits, test_s=2, call_s=5)
 
 
 def test_a_test_s_own_endless_work_ends_and_the_next_test_runs(box, brief):
@@ -220,14 +223,14 @@ def test_a_test_s_own_endless_work_ends_and_the_next_test_runs(box, brief):
         limits=brief,
     )
     assert points(cells) == [0.0, 2.0]
-    assert "0.5 s on what your functions gave it" in said(cells["test_0"])
+    assert "2 s on what your functions gave it" in said(cells["test_0"])
     assert verdict.state == "stopped"
 
 
 def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
     cells, verdict = graded(
         box,
-        "import time\ndef f(x):\n    time.sleep(0.3)\n    return x",
+        "import time\ndef f(x):\n    time.sleep(0.6)\n    return x",
         "assert sum(f(1) for _ in range(4)) == 4",
         limits=brief,
     )
@@ -236,8 +239,7 @@ def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
 
 
 def test_our_own_cell_ends_too(box, brief):
-    start = time.monotonic()
-    cells, _ = graded(
+    cells, _ = graded(  # it comes back: that cell alone would never end
         box,
         "def f(x): return x",
         "assert f(1) == 1",
@@ -245,27 +247,31 @@ def test_our_own_cell_ends_too(box, brief):
         limits=brief,
     )
     assert points(cells) == [2.0]
-    assert time.monotonic() - start < 20
 
 
 def test_after_a_limit_the_other_exercises_still_count(box, brief):
     hang = "def f(x):\n    while x == 1: pass\n    return x"
     cells, verdict = graded(box, hang, "f(1)", "assert f(2) == 2", limits=brief)
     assert points(cells) == [0.0, 2.0]
-    assert verdict.limits == ["one call took more than 2 s"]
+    assert verdict.limits == ["one call took more than 5 s"]
 
 
 def test_the_clock_stops_while_it_is_paused_and_goes_on():
-    clock = Clock(0.2)
-    with clock, clock.paused():
-        time.sleep(0.3)
-    with pytest.raises(TooLong), clock:
+    def left():
+        return signal.getitimer(signal.ITIMER_REAL)[0]
+
+    clock = Clock(100)
+    with clock:
+        assert left() > 0
         with clock.paused():
-            time.sleep(0.1)
-        time.sleep(1)
+            assert left() == 0
+        assert 0 < left() <= 100
+    assert left() == 0
     with clock.paused():  # outside of a test, nothing starts
         pass
-    time.sleep(0.3)
+    assert left() == 0
+    with pytest.raises(TooLong), Clock(0.2):
+        time.sleep(600)
 
 
 # ------------------------------------------------------------------ what theirs showed
@@ -314,7 +320,7 @@ def test_printing_in_a_function_is_shown_below_the_test(box):
 
 def test_a_reply_of_no_known_shape_costs_the_call_only(box, monkeypatch):
     sent = iter([("value",), ("value", 5, "")])
-    monkeypatch.setattr(Cell, "call", lambda *_, **__: next(sent))
+    monkeypatch.setattr(Sandbox, "call", lambda *_, **__: next(sent))
     cells, verdict = graded(box, "def f(x): return x", "f(1)", "assert f(1) == 5")
     assert points(cells) == [0.0, 2.0]
     assert verdict.limits == ["it sent what no function returns"]

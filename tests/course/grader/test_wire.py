@@ -15,11 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, scalar_dtypes
 
+from course.grader.channel import Channel, Closed
 from course.grader.wire import (
     HEADER,
     TORCH_DTYPES,
-    Channel,
-    Closed,
     Forged,
     Unsendable,
     decode,

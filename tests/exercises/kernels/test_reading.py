@@ -3,6 +3,7 @@
 import pytest
 
 from lib.exercises.kernels.reading import read, source_of
+from lib.exercises.protocol import StudentFunction
 
 KERNEL = """
 @triton.jit
@@ -98,8 +99,12 @@ def test_nothing_runs_when_a_cell_is_read(text, said):
 
 
 def test_the_text_of_a_function_is_its_file_or_what_the_stand_in_has():
-    class StandIn:
+    class StandIn(StudentFunction):
         source = "def f(): ..."
+
+        def isolated(self, source, name): ...
+
+        def __call__(self, *args, **kwargs): ...
 
     assert source_of(StandIn()) == "def f(): ..."
     assert "def test_the_text_of_a_function" in source_of(here)

@@ -7,7 +7,7 @@ import gc
 import json
 import struct
 
-from course.grader.wire import Channel
+from course.grader.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

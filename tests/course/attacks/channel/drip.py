@@ -7,7 +7,7 @@ import gc
 import struct
 import time
 
-from course.grader.wire import Channel
+from course.grader.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

@@ -6,7 +6,7 @@ Stock nbgrader: has no channel. Here: any, 0.
 import gc
 import os
 
-from course.grader.wire import Channel
+from course.grader.channel import Channel
 
 
 def decode(code, exponent_bits, fraction_bits):

@@ -5,7 +5,7 @@ Stock nbgrader: has no channel. Here: graded, 0.
 
 import gc
 
-from course.grader.wire import Channel
+from course.grader.channel import Channel
 
 
 def decode(code, exponent_bits, fraction_bits):

@@ -1,6 +1,7 @@
 """Look for what the one before left: a module, a file, a segment, a key.
 
 Stock nbgrader: 0 of 11; the next student's 11 became 11 of 11. Here: graded, 0.
+After: leaving/a_leaves_things.py.
 """
 
 import ctypes

@@ -1,10 +1,8 @@
 """Rounds the scale's exponent up, so that nothing saturates and a bit is lost."""
 
 LOSES = ["test_mxfp4"]
-
-
-def mxfp4(x):
-    blocks = x.unflatten(1, (-1, 32))
-    largest = blocks.abs().amax(-1, keepdim=True)
-    scales = torch.exp2((torch.log2(largest).ceil() - 2).clamp(-127, 127))
-    return scales.squeeze(-1), (scales * to_fp4(blocks / scales)).flatten(1)
+PATCHES = {
+    "mxfp4": {
+        "torch.log2(largest).floor": "torch.log2(largest).ceil",
+    },
+}

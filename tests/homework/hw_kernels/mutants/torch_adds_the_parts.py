@@ -1,16 +1,8 @@
 """Lets PyTorch add the parts."""
 
 LOSES = ["test_split_product"]
-
-
-def split_product(
-    x: Tensor, packed: Tensor, steps: Tensor, zeros: Tensor, group: int, splits: int
-) -> Tensor:
-    (rows, groups), cols, tall = steps.shape, x.shape[0], 16
-    each, half = triton.cdiv(groups, splits), triton.next_power_of_2(group // 2)
-    parts = torch.empty(splits, rows, dtype=torch.float32)
-    sizes = (rows, cols, group, each)
-    part_kernel[(triton.cdiv(rows, tall), splits)](
-        x, packed, steps, zeros, parts, *sizes, ROWS=tall, HALF=half
-    )
-    return parts.sum(0)
+PATCHES = {
+    "split_product": {
+        "return y": "return parts.sum(0)",
+    },
+}

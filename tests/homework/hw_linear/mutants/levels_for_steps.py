@@ -1,12 +1,8 @@
 """Divides by the 2^b levels; between them lie only 2^b - 1 steps."""
 
 LOSES = ["test_zero_point_quantize"]
-
-
-def zero_point_quantize(w, bits):
-    low, high = w.min().clamp(max=0), w.max().clamp(min=0)
-    scale = (high - low) / 2**bits
-    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    zero = (-low / scale).round()
-    codes = ((w / scale).round() + zero).clamp(0, 2**bits - 1)
-    return codes.to(torch.uint8), scale, zero.to(torch.int32)
+PATCHES = {
+    "zero_point_quantize": {
+        "(high - low) / (2**bits - 1)": "(high - low) / 2**bits",
+    },
+}

@@ -1,9 +1,8 @@
 """Raises both ranges to the power α."""
 
 LOSES = ["test_smoothing_factors"]
-
-
-def smoothing_factors(x, w, alpha):
-    x_max, w_max = x.abs().amax(0), w.abs().amax(0)
-    alive = (x_max > 0) & (w_max > 0)
-    return torch.where(alive, (x_max / w_max) ** alpha, 1.0)
+PATCHES = {
+    "smoothing_factors": {
+        "x_max**alpha / w_max ** (1 - alpha)": "(x_max / w_max) ** alpha",
+    },
+}

@@ -1,14 +1,13 @@
 """An answer as its own cell defines it, with nothing around it that could compute.
 
-    alone(function)      its cell is read; what it calls is its kernels and allocation
+    isolated(function)   its cell is read; what it calls is its kernels and allocation
     examine(function)    what the compiler makes of the cell's kernel, for Hopper
 
-At a student's desk the function is the notebook's own. A grader's stand-in has
-`source`, the text of the answer in the submitted file, and `apart(text, name)`: the
-function `name` of a fresh process that has run the course's own cells and then `text`,
-and no other cell of the student's. So what is judged is what was read.
+In a student's notebook the function is the notebook's own. A grader hands over a
+`StudentFunction` (lib/exercises/protocol.py), which knows the text of the answer in the
+submitted file, and runs a text isolated. So what is judged is what was read.
 
-Read in order: `alone`, `only_kernels`, `examine`.
+Read in order: `isolated`, `only_kernels`, `examine`.
 """
 
 import functools
@@ -20,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from lib.exercises.kernels import fences
 from lib.exercises.kernels.reading import TENSOR, is_kernel, read, source_of
+from lib.exercises.protocol import StudentFunction
 from lib.hopper import Compiled, compiled_text
 
 EMPTY = {"empty", "empty_like", "new_empty"}
@@ -29,10 +29,11 @@ GUARD = "from lib.exercises.kernels import only_kernels\n{0} = only_kernels({0})
 UNREAD = "from lib.hopper import compiled_text as examined"
 
 
-def alone(function: Callable) -> Callable:
+def isolated(function: Callable) -> Callable:
     """`function`, after its cell was read, where only kernels compute.
 
-    AssertionError where the cell has what is neither a kernel nor a launch.
+    Raises AssertionError where the cell has what is neither a kernel nor a launch, or
+    where it has no kernel.
     """
     source, name = source_of(function), function.__name__
     functions = read(source)
@@ -41,16 +42,16 @@ def alone(function: Callable) -> Callable:
             f"the cell of {name} has no kernel: a function under @triton.jit, "
             f"which {name} launches"
         )
-    if apart := getattr(function, "apart", None):
-        return apart(f"{source}\n\n{GUARD.format(name)}", name)
+    if isinstance(function, StudentFunction):
+        return function.isolated(f"{source}\n\n{GUARD.format(name)}", name)
     return only_kernels(function)
 
 
 def only_kernels(function: Callable) -> Callable:
     """`function`, in which PyTorch may allocate and nothing else.
 
-    What is allocated and not filled holds NaN, or 0x55 in every byte. AssertionError
-    where PyTorch computes, or where no kernel is launched.
+    What is allocated and not filled holds NaN, or 0x55 in every byte. The function
+    raises AssertionError where PyTorch computes, or where no kernel is launched.
     """
 
     @functools.wraps(function)
@@ -100,14 +101,14 @@ def examine(
     """What the compiler makes of `kernel` in the cell of `function`, for Hopper.
 
     `pointers` are the dtypes of its tensors, `multiples` the arguments that are whole
-    multiples of 16; what is no constant either is int32. AssertionError where the cell
-    does not pass `read`, or the compiler refuses it.
+    multiples of 16; what is no constant either is int32. Raises AssertionError where
+    the cell does not pass `read`, has no such kernel, or the compiler refuses it.
     """
     source = source_of(function)
     functions = read(source)
     if kernel not in functions or not is_kernel(functions[kernel]):
         raise AssertionError(f"the cell of {function.__name__} has no kernel {kernel}")
     compiled = compiled_text
-    if apart := getattr(function, "apart", None):
-        compiled = apart(UNREAD, "examined")
+    if isinstance(function, StudentFunction):
+        compiled = function.isolated(UNREAD, "examined")
     return compiled(source, kernel, pointers, sorted(multiples), constants)

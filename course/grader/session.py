@@ -1,0 +1,207 @@
+"""A submission while it is graded: its sandbox, its clock, and its functions.
+
+    Session    the sandbox of one submission; after a limit, a new one takes its place
+    Clock      bounds what a test does by itself with a value of the student's
+    StandIn    a student's function as a test sees it: a call goes to the sandbox
+
+*Isolated* is what has run in a sandbox of its own: the course's own cells and a text
+that was read, and no other cell of the student's (lib/exercises/protocol.py).
+
+Read in order: `Session`, `Clock`, `StandIn`, `their_error`.
+"""
+
+import builtins
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from course.grader.box import Box
+from course.grader.outputs import MAX_LINES, MAX_TEXT, checked, error_output
+from course.grader.sandbox import Sandbox, Stopped
+from lib.exercises.protocol import StudentFunction
+
+MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells
+TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
+REVIVALS = 2  # times a submission that hit a limit is started again
+
+
+class TooLong(BaseException):
+    """A test's own work came to no end; no test may catch it as an Exception."""
+
+
+class StudentError(Exception):
+    """An exception of the student's own, of a kind that Python does not have."""
+
+
+class Session:
+    """A submission's sandbox in the box; after a limit, a new one takes its place."""
+
+    def __init__(self, box: Box, limits: list[str]) -> None:
+        self.box, self.limits = box, limits
+        self.sandbox: Sandbox = box.sandbox()
+        self.ran: list[str] = []  # what a new sandbox has to run again
+        self.ours: list[str] = []  # the course's own cells so far
+        self.alongside: list[Session] = []  # the isolated one, if there is one
+        self.printed: list[str] = []  # by the functions, while a test calls them
+        self.room = MAX_TEXT  # for more of it
+        self.space = MAX_SHOWN
+        self.clock = Clock(box.limits.test_s)
+
+    def run(self, source: str, *, pictures: bool) -> list[NotebookNode]:
+        """Run a cell in the box; its outputs, each checked; `pictures` take time."""
+        try:
+            outputs = checked(self.sandbox.run(source, pictures=pictures))
+        except Stopped as stop:
+            self.revive(str(stop))
+            return [error_output("Stopped", f"stopped: {stop}")]
+        self.ran.append(source)
+        self.space -= len(str(outputs))
+        return outputs if self.space >= 0 else [new_output("stream", text=TOO_MUCH)]
+
+    def call(self, name: str, args: tuple, kwargs: dict) -> Any:
+        """Call a student's function; its value, or its exception raised here.
+
+        Raises what `their_error` makes of that, and `StudentError` at a limit.
+        """
+        with self.clock.paused():
+            try:
+                answer = self.sandbox.call(name, *args, **kwargs)
+            except Stopped as stop:
+                self.revive(str(stop))
+                raise StudentError(f"{name} was stopped: {stop}") from None
+        match answer:
+            case (str("value"), value, str(printed)):
+                self.show(printed)
+                return value
+            case (
+                str("error"),
+                {"ename": str(kind), "evalue": str(why), "traceback": list(lines)},
+                str(printed),
+            ):
+                self.show(printed)
+                raise their_error(name, kind, why, lines)
+        with self.clock.paused():
+            self.revive("it sent what no function returns")
+        raise StudentError(f"{name} sent what no function returns")
+
+    def show(self, printed: str) -> None:
+        """Keep what a function printed, as far as it can be read."""
+        self.room -= len(printed)
+        if self.room >= 0:
+            self.printed.append(printed)
+
+    def revive(self, limit: str) -> None:
+        """Note the limit; start again, for the exercises that come, if it is early."""
+        self.limits.append(limit)
+        if len(self.limits) > REVIVALS:
+            return
+        end = self.sandbox.end
+        self.sandbox.close()
+        self.sandbox = self.box.sandbox()
+        self.sandbox.end = end  # the time of the whole submission goes on
+        for source in self.ran:
+            try:
+                self.sandbox.run(source, pictures=False)
+            except Stopped as stop:
+                self.limits.append(str(stop))
+                return
+
+    def isolated(self, source: str) -> "Session":
+        """A session in which our cells ran and then `source`; closes the one before it.
+
+        It prints, stops and ends where this one does.
+        """
+        with self.clock.paused():
+            self.leave()
+            other = Session(self.box, self.limits)
+            other.printed, other.clock = self.printed, self.clock
+            other.sandbox.end = self.sandbox.end
+            self.alongside.append(other)
+            for ours in [*self.ours, source]:
+                other.run(ours, pictures=False)
+        return other
+
+    def leave(self) -> None:
+        """Let go of the isolated session."""
+        while self.alongside:
+            self.alongside.pop().close()
+
+    def close(self) -> None:
+        """Let the sandboxed process go."""
+        self.leave()
+        self.sandbox.close()
+
+
+class Clock:
+    """Bounds a test's own work, which a student's value may make endless.
+
+    A `with` of it raises TooLong in the main thread after `seconds`; while it is
+    `paused`, a student's function runs, whose time the box counts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGALRM, self.ring)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self.before)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop it for the length of a `with`."""
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, left)
+
+    def ring(self, *_: object) -> None:
+        """End the test, whatever it was about to catch."""
+        raise TooLong(
+            f"this test worked for {self.seconds:g} s on what your functions gave it: "
+            "is one of their values far too large?"
+        )
+
+
+class StandIn(StudentFunction):
+    """A student's function, as the tests see it: a call goes to the box and back."""
+
+    def __init__(self, name: str, session: Session, source: str = "") -> None:
+        self.__name__, self._session, self.source = name, session, source
+
+    def isolated(self, source: str, name: str) -> "StandIn":
+        """The function `name` of `source`, in a fresh process; lasts until the next."""
+        return StandIn(name, self._session.isolated(source), source)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in the box; raises what `Session.call` raises."""
+        return self._session.call(self.__name__, args, kwargs)
+
+
+def their_error(name: str, kind: str, why: str, lines: list) -> Exception:
+    """A built-in exception as itself, so that a test can expect it, or StudentError.
+
+    StopIteration would end a test's own loop over the function, as if all went well.
+    """
+    known = vars(builtins).get(kind)
+    if not (isinstance(known, type) and issubclass(known, Exception)) or issubclass(
+        known, StopIteration | StopAsyncIteration
+    ):
+        known, why = StudentError, f"{kind}: {why}"
+    try:
+        error = known(why)
+    except TypeError:  # UnicodeDecodeError and its like take more
+        error = StudentError(f"{kind}: {why}")
+    where = [line for line in lines[:MAX_LINES] if isinstance(line, str)]
+    error.add_note(
+        f"(raised by your {name}" + "".join(f"\n{x}" for x in where[:-1]) + ")"
+    )
+    return error
