@@ -102,4 +102,4 @@ def test_a_method_prepares_nothing_unless_it_says_so():
     assert Halves().prepare(None, None) is None and Halves.calibrated
     assert isinstance(GPTQ(), Method) and isinstance(four_bit(layer()[0]), Quantized)
     with pytest.raises(NotImplementedError):
-        Halves().quantize(*layer())
+        Halves().quantize(torch.ones(2, 2), None)
