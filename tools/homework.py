@@ -32,22 +32,29 @@ def sources(root: Path = ROOT) -> list[str]:
 # The release
 
 
-def release(root: Path = ROOT) -> list[str]:
-    """Build the student version of each homework whose source changed; return those."""
+def release(root: Path = ROOT, *, gradebook: bool = False) -> list[str]:
+    """Build the student version of each homework whose source changed; return those.
+
+    A gradebook holds every hidden test, so nothing is written into one unless
+    `gradebook` asks for it, as an instructor's verbs do; each has stamps of its own.
+    """
     stamps_file = root / "course" / "release" / ".stamps.json"
     stamps = read_json(stamps_file)
+    known = stamps.setdefault("in the gradebook", {})
     if not (root / "course" / "gradebook.db").exists():
-        stamps = {}  # a new gradebook must hear of every homework
+        known.clear()  # a new gradebook must hear of every homework
+    done = [stamps, known] if gradebook else [stamps]
     now = {name: fingerprint(root, name) for name in sources(root)}
-    stale = [name for name in now if stamps.get(name) != now[name]]
+    stale = [name for name in now if any(d.get(name) != now[name] for d in done)]
     if stale:
         print("Preparing the homework: some seconds, once.", flush=True)
-        api = nbgrader_api(root)
+        api = nbgrader_api(root, gradebook=gradebook)
     for name in stale:
         result = api.generate_assignment(name)
         if not result["success"]:
             sys.exit(f"{name} can't be released. nbgrader says:\n{result['log']}")
-        stamps[name] = now[name]
+        for stamp in done:
+            stamp[name] = now[name]
         write_json(stamps_file, stamps)
     return stale
 
@@ -65,14 +72,18 @@ def fingerprint(root: Path, name: str) -> str:
     return total.hexdigest()
 
 
-def nbgrader_api(root: Path = ROOT):
+def nbgrader_api(root: Path = ROOT, *, gradebook: bool = True):
     """nbgrader, configured by course/nbgrader_config.py.  Its import takes seconds."""
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config, PyFileConfigLoader
 
     os.environ |= activated()  # nbgrader calls alembic, and kernels, by name
     loader = PyFileConfigLoader("nbgrader_config.py", path=str(root / "course"))
-    return NbGraderAPI(config=Config(loader.load_config()))
+    config = Config(loader.load_config())
+    if not gradebook:  # as `nbgrader generate_assignment --no-db`
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+    return NbGraderAPI(config=config)
 
 
 # The student's side

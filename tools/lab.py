@@ -38,7 +38,7 @@ def main() -> None:
         flags.append("--no-browser")
     check_port(arguments.port)
     try:
-        homework.release()
+        homework.release(gradebook=arguments.role == "instructor")
         for line in homework.start():
             print(line)
     except KeyboardInterrupt:
