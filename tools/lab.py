@@ -219,7 +219,9 @@ class Server:
 
 
 REMEDIES = {
-    r"already in use|port \d+ is not available": "Run it with another PORT=, as PORT=8899.",
+    r"already in use|port \d+ is not available": (
+        "Another program took the port: run it with another, as PORT=8899."
+    ),
     r"No module named|cannot import name|version .* not found": (
         "The environment is damaged: remove it (rm -r .venv), and run it again."
     ),
