@@ -216,11 +216,11 @@ def pip(venv: Path, *arguments: str) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        with process.stdout, watch.Line(progress.says):
-            for line in process.stdout:
+        with process, watch.Line(progress.says):
+            for line in process.stdout or ():
                 log.write(line)
                 progress.hear(line)
-    if process.wait():
+    if process.returncode:
         sys.exit(remedy(Path(log.name).read_text(encoding="utf-8"), log.name))
     passed = watch.minutes(time.monotonic() - began)
     print(f"Installed {progress.total} packages in {passed}.", flush=True)

@@ -142,9 +142,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def configuration():
     """The course's own nbgrader configuration."""
-    from traitlets.config import PyFileConfigLoader
-
-    return PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config()
+    return homework.configuration(ROOT)
 
 
 def homeworks(boxed: bool = True) -> list:

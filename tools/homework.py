@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "course" / "nbgrader_config.py"
+CONFIG = Path("course") / "nbgrader_config.py"  # below the checkout
 STUDENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -66,7 +66,7 @@ def fingerprint(root: Path, name: str) -> str:
         for path in sorted((root / "solutions" / name).rglob("*"))
         if path.is_file() and ".ipynb_checkpoints" not in path.parts
     ]
-    total = sha256((root / "course" / "nbgrader_config.py").read_bytes())
+    total = sha256((root / CONFIG).read_bytes())
     for path in files:
         total.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
     return total.hexdigest()
@@ -75,15 +75,21 @@ def fingerprint(root: Path, name: str) -> str:
 def nbgrader_api(root: Path = ROOT, *, gradebook: bool = True):
     """nbgrader, configured by course/nbgrader_config.py.  Its import takes seconds."""
     from nbgrader.apps import NbGraderAPI
-    from traitlets.config import Config, PyFileConfigLoader
 
     os.environ |= activated()  # nbgrader calls alembic, and kernels, by name
-    loader = PyFileConfigLoader("nbgrader_config.py", path=str(root / "course"))
-    config = Config(loader.load_config())
+    config = configuration(root)
     if not gradebook:  # as `nbgrader generate_assignment --no-db`
         config.GenerateAssignment.no_database = True
         config.SaveCells.enabled = False
     return NbGraderAPI(config=config)
+
+
+def configuration(root: Path = ROOT):
+    """What course/nbgrader_config.py says, in an object of one's own to change."""
+    from traitlets.config import Config, PyFileConfigLoader
+
+    # By its whole name: in the name of a folder traitlets expands a dollar sign.
+    return Config(PyFileConfigLoader(str(root / CONFIG)).load_config())
 
 
 # The student's side

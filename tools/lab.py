@@ -43,6 +43,8 @@ def main() -> None:
     arguments, flags = parser.parse_known_args()
     if arguments.headless:
         flags.append("--no-browser")
+    if "$" in str(ROOT) or os.pathsep in str(ROOT):
+        sys.exit(f"Jupyter can't work below {ROOT}: rename the folder without $ or :")
     port = check_port(arguments.port)
     try:
         homework.release(gradebook=arguments.role == "instructor")

@@ -60,10 +60,10 @@ def before(variable: str, folders: list[Path]) -> dict[str, str]:
 def unwritable() -> Path | None:
     """The first folder in which Jupyter keeps things and can't; None where it can."""
     home = Path.home()
-    ipython = Path(os.environ.get("IPYTHONDIR", home / ".ipython"))
-    kept = [jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir(), ipython]
     if not home.is_dir():  # root could make it, and should not
         return home
+    ipython = os.environ.get("IPYTHONDIR", f"{home}/.ipython")
+    kept = (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir(), ipython)
     return next((p for p in (home, *map(Path, kept)) if not can_be_made(p)), None)
 
 
