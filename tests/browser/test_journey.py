@@ -34,6 +34,8 @@ def test_the_course_opens_on_its_map(student, page):
     student.open_map()
     page.locator(".jp-RenderedMarkdown a", has_text="Number formats").wait_for()
     assert not student.has_menu("Nbgrader"), "students have no Formgrader to break"
+    database = student.root / "course" / "gradebook.db"
+    assert not database.exists(), "it would hold every hidden test"
 
 
 def test_lecture_02_runs_to_its_end(student):

@@ -46,16 +46,21 @@ def leaks(source, released):
     return markers + sorted(line for line in secret_lines(source) if line in released)
 
 
+def run(checkout, *words):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=checkout,
+        check=True,
+        timeout=600,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
 @pytest.fixture(scope="module")
 def released(checkout):
     """The copy of the course, after `make lab` would have prepared it."""
-    subprocess.run(
-        [sys.executable, "tools/homework.py", "start"],
-        cwd=checkout,
-        check=True,
-        timeout=300,
-        capture_output=True,
-    )
+    run(checkout, "tools/homework.py", "start")
     return checkout
 
 
@@ -84,6 +89,24 @@ def test_a_release_has_stubs_and_no_outputs(released, name):
     assert all("raise NotImplementedError" in stub for stub in stubs)
 
 
+def hidden_asserts(name):
+    """The hidden tests' long asserts, which nothing else says, as they are in files."""
+    source = read(ROOT / "solutions" / name / f"{name}.ipynb")
+    lines = [x for x in secret_lines(source) if x.startswith("assert ") and len(x) > 40]
+    return [form.encode() for x in lines for form in (x, json.dumps(x)[1:-1])]
+
+
+def test_no_file_that_is_made_holds_a_hidden_test(released):
+    folders = ("course", "homework")  # all that is written to; solutions/ has them
+    files = [path for name in folders for path in (released / name).rglob("*.*")]
+    contents = {path: path.read_bytes() for path in files if path.is_file()}
+    for name in HOMEWORKS:
+        lines = hidden_asserts(name)
+        assert lines, "the scan has nothing to look for: it would never fail"
+        holders = [path for path, c in contents.items() if any(x in c for x in lines)]
+        assert not holders
+
+
 def test_a_leak_would_be_seen():
     source = (
         "def f(x):\n    ### BEGIN SOLUTION\n    return clever('x')(x)\n"
@@ -93,3 +116,16 @@ def test_a_leak_would_be_seen():
     assert leaks(source, stub) == []
     assert leaks(source, stub + "# return clever('x')(x)") == ["return clever('x')(x)"]
     assert leaks(source, stub + "### END SOLUTION") == ["END SOLUTION"]
+
+
+def test_an_instructor_s_release_tells_the_gradebook_and_changes_nothing(released):
+    """Runs last: a gradebook holds all tests."""
+    notebooks = sorted(released.glob("course/release/*/*.ipynb"))
+    before = [path.read_bytes() for path in notebooks]
+    code = "import homework; print(homework.release(gradebook=True))"
+    for stale in (HOMEWORKS, []):
+        said = run(released, "-c", f"import sys; sys.path[0] = 'tools'; {code}")
+        assert said.splitlines()[-1] == str(stale)
+    assert [path.read_bytes() for path in notebooks] == before
+    database = (released / "course" / "gradebook.db").read_bytes()
+    assert all(any(x in database for x in hidden_asserts(name)) for name in HOMEWORKS)

@@ -1,9 +1,12 @@
 """tools/environment.py: each thing that can be missing is one line with its remedy."""
 
 import ast
+import contextlib
 import fcntl
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import environment
 import pytest
+import watch
 
 SCRIPT = Path(environment.__file__)
 NO_INDEX = {
@@ -121,6 +125,78 @@ def test_a_full_disk_is_seen_before_anything_is_made(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"needs 4 GB .* has 1\.0 GB free.*VENV="):
         environment.make(tmp_path / "venv", set())
     assert not (tmp_path / "venv").exists()
+
+
+# Progress
+
+PIP = """\
+#!/bin/sh
+site={site}
+echo 'Collecting torch>=2.11 (from llm-compression-from-scratch==0.1.0)'
+sleep 1.5
+echo '  Downloading torch-2.11.0-cp311-cp311-manylinux.whl (821.0 MB)'
+sleep 1.5
+echo 'Processing /a/folder/numpy-2.4.6-cp311.whl (from torch)'
+sleep 1.5
+echo 'Installing collected packages: numpy, torch'
+mkdir $site/numpy-2.4.6.dist-info
+sleep 1.5
+mkdir $site/torch-2.11.0.dist-info
+echo 'Successfully installed numpy-2.4.6 torch-2.11.0'
+"""
+STEPS = (
+    "package 1: finding torch",
+    "package 1: fetching torch (821.0 MB)",
+    "package 2: finding numpy",
+    "installing 1 of 2 packages",
+)
+
+
+@pytest.fixture
+def slow_pip(tmp_path):
+    """An environment whose pip takes seconds for two packages."""
+    venv = tmp_path / "venv"
+    site = venv / "lib" / "python3.11" / "site-packages"
+    for folder in (site, venv / "bin"):
+        folder.mkdir(parents=True)
+    environment.python_of(venv).write_text(PIP.format(site=site))
+    environment.python_of(venv).chmod(0o755)
+    return venv
+
+
+def test_an_installation_without_a_terminal_is_told_in_plain_lines(
+    slow_pip, capsys, monkeypatch
+):
+    monkeypatch.setattr(watch, "PLAIN_S", 0.5)
+    environment.pip(slow_pip, "torch")
+    *told, last = capsys.readouterr().out.splitlines()
+    steps = list(dict.fromkeys(line.split(maxsplit=1)[1] for line in told))
+    assert [step for step in steps if step in STEPS] == list(STEPS)
+    assert "\x1b" not in "".join(told)
+    assert re.fullmatch(r"Installed 2 packages in \d+ s\.", last)
+
+
+def test_an_installation_on_a_terminal_is_one_living_line(slow_pip):
+    terminal, theirs = pty.openpty()
+    code = (
+        "import sys, environment; environment.pip(environment.Path(sys.argv[1]), 'x')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(slow_pip)],
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parent), "COLUMNS": "60"},
+        stdout=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # that is how a terminal ends on Linux
+        while more := os.read(terminal, 1024):
+            shown += more
+    os.close(terminal)
+    assert process.wait(timeout=60) == 0
+    living, last = shown.decode().rsplit("\r\x1b[K", 1)
+    assert "\n" not in living
+    assert all(step in living for step in STEPS)
+    assert last.startswith("Installed 2 packages in ")
 
 
 @pytest.mark.parametrize(
