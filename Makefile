@@ -57,7 +57,8 @@ feedback: python ## write feedback once more, after reading and marking [STUDENT
 
 collect: python ## take a class's submissions from an LMS's zip [ZIP=moodle.zip HW=hw_x]
 	@$(environment)
-	@$(grader) collect --zip "$(ZIP)" $(one)
+	@$(grader) collect --zip "$(ZIP)" $(one) $(if $(SCHEME),--scheme "$(SCHEME)") \
+	  $(if $(NAMES),--names "$(NAMES)") $(if $(ZONE),--zone "$(ZONE)") $(ARGS)
 
 class: python ## grade a made-up class, to look around [HW=hw_formats ARGS=--remove]
 	@$(environment)
