@@ -124,7 +124,10 @@ def _sorted(
     for entry in entries:
         if entry.info.is_dir():
             continue
-        claim = reading.claim(entry.parts) if entry.named else None
+        if not entry.named:
+            found.refused.append((entry.path, entry.trouble or ""))
+            continue
+        claim = reading.claim(entry.parts)
         if claim and reading.key == PLAIN and claim.name in others:
             claim = None
         own = claim.file if claim else entry.parts

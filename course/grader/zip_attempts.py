@@ -16,7 +16,6 @@ from datetime import datetime
 from course.grader.intake import Rejected, parse
 from course.grader.zip_entries import Entry, shown
 from course.grader.zip_schemes import Claim
-from course.grader.zip_skips import stem
 from course.grader.zip_times import entry_moment, moment
 
 MAX_TRIED = 20  # notebooks of other names that are opened in an attempt
@@ -128,8 +127,9 @@ def _pick(
 
 
 def _stem(file: File) -> str:
-    """What a notebook is called, without what a platform or browser appended."""
-    own = (stem(file.claim.file[-1]) or "").casefold()
+    """What a notebook is called, without what Canvas appends to a second upload."""
+    name = file.claim.file[-1].casefold()
+    own = name.removesuffix(".ipynb") if name.endswith(".ipynb") else ""
     return AGAIN.sub("", own) if file.claim.upload is not None else own
 
 

@@ -11,6 +11,7 @@ import contextlib
 import io
 import re
 import stat
+import struct
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -45,12 +46,31 @@ class Entry:
 
 
 class _Bounded(io.BufferedReader):
-    """A file that refuses to read a directory of absurd size in one go."""
+    """A file whose directory `zipfile` can read whole: it is not absurdly large."""
+
+    opening = True
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > MAX_DIRECTORY:
             raise zipfile.BadZipFile("its directory is larger than any class's")
-        return super().read(size)
+        found = super().read(size)
+        return _decodable(found) if self.opening else found
+
+
+def _decodable(directory: bytes) -> bytes:
+    """A directory without the flag of UTF-8 where a name is none.
+
+    One such name would raise before any other is read.
+    """
+    found, at = bytearray(directory), 0
+    while found[at : at + 4] == b"PK\x01\x02":
+        name, extra, comment = struct.unpack_from("<3H", found, at + 28)
+        try:
+            found[at + 46 : at + 46 + name].decode()
+        except UnicodeDecodeError:
+            found[at + 9] &= ~(UTF8 >> 8)
+        at += 46 + name + extra + comment
+    return bytes(found)
 
 
 @contextlib.contextmanager
@@ -60,6 +80,7 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         try:
             file = stack.enter_context(_Bounded(io.FileIO(archive)))
             bundle = stack.enter_context(zipfile.ZipFile(file))
+            file.opening = False
         except Exception as error:  # a damaged one raises whatever its bytes lead to
             why = shown(str(error))
             message = f"{archive} is no zip that can be read ({why}): download it again"

@@ -45,15 +45,12 @@ def decide(paths: list[Parts], homework: str, wanted: str | None = None) -> Read
         raise ValueError("There is no notebook in this zip: is it the right one?")
     shared = _shared(paths)
     reads = {
-        scheme: max(
-            (sum(scheme.read(path[depth:]) is not None for path in paths), -depth)
-            for depth in range(len(shared) + 1)
-        )
+        scheme: _best_depth(scheme, paths, len(shared))
         for scheme in PLATFORMS
         if wanted in (None, scheme.key)
     }
     share = 0 if wanted else len(paths) / 2
-    fits = [(s, -depth) for s, (count, depth) in reads.items() if count > share]
+    fits = [(s, depth) for s, (count, depth) in reads.items() if count > share]
     if len(fits) > 1:
         raise ValueError(_several(fits, paths))
     if fits:
@@ -65,7 +62,7 @@ def decide(paths: list[Parts], homework: str, wanted: str | None = None) -> Read
         raise ValueError(f"No notebook of this zip is named as {wanted} names them")
     for scheme, (count, depth) in reads.items():
         if count >= len(paths) / 4:
-            raise ValueError(_mixed(scheme, -depth, paths))
+            raise ValueError(_mixed(scheme, depth, paths))
     return _plain(paths, homework, shared)
 
 
@@ -78,6 +75,20 @@ def _shared(paths: list[Parts]) -> Parts:
             same += 1
         shared = shared[:same]
     return shared
+
+
+def _best_depth(scheme: Scheme, paths: list[Parts], shared: int) -> tuple[int, int]:
+    """(how many paths it reads, at which depth): the outermost of the best.
+
+    An exercise's own title may look as ILIAS's students do, so there more owners win.
+    """
+    found = []
+    for depth in range(shared + 1):
+        claims = [claim for path in paths if (claim := scheme.read(path[depth:]))]
+        owners = len({claim.owner for claim in claims}) if scheme.key == "ilias" else 0
+        found.append((len(claims), owners, -depth))
+    count, _, depth = max(found)
+    return count, -depth
 
 
 def _platform(scheme: Scheme, depth: int, paths: list[Parts]) -> Reading:

@@ -41,7 +41,7 @@ BRIGHTSPACE = re.compile(
     r"(?: ?[AaPp]\.?[Mm]\.?)?)(?: ?- ?(?P<rest>.+))?"
 )
 UNDATED = re.compile(r"(?P<id>\d+)-\d+ ?- ?(?P<name>.+) ?- (?P<when>[^-]*\d[^-]*)")
-ILIAS = re.compile(r"(?P<name>[^_]+_[^_]+_.+)_(?P<id>\d+)")
+ILIAS = re.compile(r"(?!multi_feedback_)(?P<name>[^_]+_[^_]+_.+)_(?P<id>\d+)")
 TEAM = re.compile(r"(?P<name>Team) (?P<id>\d+)")
 
 Parts = tuple[str, ...]
