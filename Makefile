@@ -55,7 +55,7 @@ feedback: python ## write feedback once more, after reading and marking [STUDENT
 	@$(environment)
 	@$(grader) feedback $(one)
 
-collect: python ## take a class's submissions from an LMS's zip [ZIP=moodle.zip HW=hw_x]
+collect: python ## take a class's submissions from an LMS's zip [ZIP= HW= NAMES= ZONE= SCHEME= ARGS=--dry-run]
 	@$(environment)
 	@$(grader) collect --zip "$(ZIP)" $(one) $(if $(SCHEME),--scheme "$(SCHEME)") \
 	  $(if $(NAMES),--names "$(NAMES)") $(if $(ZONE),--zone "$(ZONE)") $(ARGS)

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from course.grader import zip_entries
 from course.grader.intake import MAX_FILE
 from course.grader.zip_attempts import Choice, File, choose
-from course.grader.zip_entries import Entry, shown
+from course.grader.zip_entries import Entry, disguise, shown
 from course.grader.zip_reading import Reading, decide
 from course.grader.zip_schemes import PLAIN, Claim
 from course.grader.zip_skips import no_answer, system_file
@@ -62,11 +62,13 @@ class Collected:
     """
 
     homework: str
-    scheme: str
+    scheme: str  # its title
+    key: str  # what SCHEME= calls it
     taken: list[Taken] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     over: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)  # paths that `missing` speaks of
     missing: dict[str, str] = field(default_factory=dict)  # owner: why nothing came
     notes: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)  # students, as the platform says
@@ -93,7 +95,7 @@ def collect(
             entry.parts for entry in entries if _notebook(entry, homework, others)
         ]
         reading = decide(usable, homework, options.scheme)
-        found = Collected(homework, reading.title)
+        found = Collected(homework, reading.title, reading.key)
         files = _sorted(entries, reading, others, found)
         claims = {owner: own[0].claim for owner, own in files.items()}
         members = _members(entries, reading)
@@ -102,7 +104,8 @@ def collect(
         for owner, own in files.items():
             if owner in who:
                 _take(bundle, owner, own, who[owner], submitted, options, found)
-        _say_more(found, reading, claims, members, who, options)
+        _say_more(found, claims, members, who, options)
+    _say_who_stays(found, submitted)
     return found
 
 
@@ -128,7 +131,7 @@ def _sorted(
             found.refused.append((entry.path, entry.trouble or ""))
             continue
         claim = reading.claim(entry.parts)
-        if claim and reading.key == PLAIN and claim.name in others:
+        if claim and (disguise(claim.owner) or _no_student(claim, reading, others)):
             claim = None
         own = claim.file if claim else entry.parts
         if why := system_file(entry.parts) or system_file(own):
@@ -143,6 +146,11 @@ def _sorted(
         if claim:
             files[claim.owner].append(File(entry, claim, why))
     return files
+
+
+def _no_student(claim: Claim, reading: Reading, others: frozenset[str]) -> bool:
+    """Whether a plain folder is another homework's or a system's."""
+    return reading.key == PLAIN and (claim.name in others or claim.name[:1] == ".")
 
 
 def _members(entries: Iterable[Entry], reading: Reading) -> dict[str, list[str]]:
@@ -178,41 +186,45 @@ def _take(
     choice = choose(files, found.homework, options.releases, read)
     found.over += [(file.entry.path, why) for file, why in choice.over]
     if choice.file is None:
-        found.missing[owner] = choice.refused or _reasons(files, choice)
+        why = choice.refused or _reasons(files, choice, found.told)
+        team = f"({', '.join(students)}) " if len(students) > 1 else ""
+        found.missing[owner] = team + why
         return
-    when, notes = _time(choice, options)
+    chosen = choice.file
+    when, notes = _time(chosen, options)
     for student in students:
         folder = submitted / student / found.homework
         change = hand_in(folder, choice.content, when, options.dry_run)
-        path = choice.file.entry.path
-        found.taken.append(Taken(student, path, when, change, (*choice.notes, *notes)))
-        if choice.file.claim.late:
+        own = (*choice.notes, *notes)
+        found.taken.append(Taken(student, chosen.entry.path, when, change, own))
+        if chosen.claim.late:
             found.late.append(student)
 
 
-def _reasons(files: list[File], choice: Choice) -> str:
-    """Why nothing of a student was taken, in a line."""
+def _reasons(files: list[File], choice: Choice, paths: set[str]) -> str:
+    """Why nothing of a student was taken, in a line; adds the paths that it tells."""
     reasons = [(file, file.why) for file in files if file.why] + choice.over
     told = [f"{shown(file.claim.file[-1], 60)}: {why}" for file, why in reasons[:3]]
+    paths |= {file.entry.path for file, _ in reasons[:3]}
     more = [f"and {len(reasons) - 3} more"] if len(reasons) > 3 else []
     return "; ".join(told + more)
 
 
-def _time(choice: Choice, options: Options) -> tuple[str | None, list[str]]:
+def _time(chosen: File, options: Options) -> tuple[str | None, list[str]]:
     """When the chosen file was handed in; a note where the zip says it illegibly."""
-    when = moment(choice.when) if choice.when else None
-    if choice.when is None and options.entry_times:
-        when = entry_moment(choice.file.entry.info)
+    written = chosen.claim.when
+    when = moment(written) if written else None
+    if written is None and options.entry_times:
+        when = entry_moment(chosen.entry.info)
     told = stamp(when, options.zone) if when else None
-    if told or not (choice.when or options.entry_times):
+    if told or not (written or options.entry_times):
         return told, []
-    words = repr(shown(choice.when)) if choice.when else "in the zip"
+    words = repr(shown(written)) if written else "in the zip"
     return None, [f"its time {words} can't be read: it counts as in time"]
 
 
 def _say_more(
     found: Collected,
-    reading: Reading,
     claims: Mapping[str, Claim],
     members: Mapping[str, list[str]],
     who: Mapping[str, list[str]],
@@ -221,7 +233,7 @@ def _say_more(
     """Notes about the class: teams of one, one name under several numbers."""
     numbers = defaultdict(list)
     for owner, claim in claims.items():
-        if reading.key == "ilias" and claim.name == "Team":
+        if found.key == "ilias" and claim.name == "Team":
             if not members.get(owner) and not options.table.of(owner):
                 told = f"the zip names no member, so {who.get(owner, ['?'])[0]} has it"
             elif len(who.get(owner, ())) == 1:
@@ -232,11 +244,22 @@ def _say_more(
         elif claim.number:
             numbers[claim.name].append(claim.number)
     for name, own in numbers.items():
-        if len(own) > 1:
+        if 1 < len(own) <= len(claims) / 2:  # if all are one name, it is nobody's
             found.notes.append(
                 f"{shown(name)} is there under the numbers {', '.join(own)}: as "
                 "several students, unless NAMES= makes them one"
             )
+
+
+def _say_who_stays(found: Collected, submitted: Path) -> None:
+    """A note of submissions from before that this zip does not renew."""
+    before = {path.parent.name for path in submitted.glob(f"*/{found.homework}")}
+    if stay := sorted(before - set(found.students)):
+        found.notes.append(
+            f"{len(stay)} in course/submitted are from before, not from this zip, and "
+            f"stay: {', '.join(shown(name) for name in stay[:3])}"
+            + (", …" if len(stay) > 3 else "")
+        )
 
 
 def hand_in(

@@ -41,7 +41,6 @@ class Choice:
 
     file: File | None = None
     content: bytes = b""
-    when: str | None = None  # the attempt's time as written
     over: list[tuple[File, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: str | None = None
@@ -60,14 +59,14 @@ def choose(files: list[File], homework: str, releases: Releases, read: Read) -> 
         if found is None:
             continue
         choice.file, choice.content = found
-        choice.when = choice.file.claim.when
+        when = choice.file.claim.when
         if number:
             lacking = ", ".join(
                 shown(a[0].claim.when or "?") for a in attempts[:number]
             )
             choice.notes.append(
                 f"no notebook that counts in the attempt of {lacking}: the one of "
-                f"{shown(choice.when or '?')} was taken"
+                f"{shown(when or '?')} was taken"
             )
         for earlier in attempts[number + 1 :]:
             usable = [(file, "an earlier attempt") for file in earlier if not file.why]

@@ -107,20 +107,18 @@ def _entry(info: zipfile.ZipInfo) -> Entry:
             name = name.encode("cp437").decode("utf-8")
     path = unicodedata.normalize("NFC", name).replace("\\", "/")
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
-    if why := _misnamed(path, parts):
-        return Entry(info, parts or ("",), why, named=False)
-    return Entry(info, parts, _trouble(info))
+    if path.startswith("/") or DRIVE.match(path) or ".." in parts or not parts:
+        return Entry(info, parts or ("",), "its name leads out of the zip", named=False)
+    return Entry(info, parts, disguise(path) or _trouble(info))
 
 
-def _misnamed(path: str, parts: tuple[str, ...]) -> str | None:
-    """Why a name is none of a student's file."""
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path):
+def disguise(text: str) -> str | None:
+    """Why a name can't be trusted to be what a screen shows, if so."""
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
         return "its name has control characters"
-    if TURNING & set(path):
+    if TURNING & set(text):
         return "its name has characters that turn the text around"
-    if path.startswith("/") or DRIVE.match(path) or ".." in parts:
-        return "its name leads out of the zip"
-    return None if parts else "it has no name"
+    return None
 
 
 def _trouble(info: zipfile.ZipInfo) -> str | None:

@@ -96,7 +96,7 @@ def _platform(scheme: Scheme, depth: int, paths: list[Parts]) -> Reading:
         return scheme.read(path[depth:]) if len(path) > depth else None
 
     if scheme.key != "blackboard":
-        return Reading(scheme.key, f"{scheme.title}'s names", claim)
+        return Reading(scheme.key, scheme.title, claim)
     heads = {found.owner for path in paths if (found := claim(path))}
     users = without_the_assignment(heads)
 
@@ -106,7 +106,7 @@ def _platform(scheme: Scheme, depth: int, paths: list[Parts]) -> Reading:
         name = users.get(found.owner, found.owner.rpartition("_")[2])
         return replace(found, owner=name, name=name)
 
-    return Reading(scheme.key, f"{scheme.title}'s names", user)
+    return Reading(scheme.key, scheme.title, user)
 
 
 def _no_doubt(reading: Reading, shared: Parts, depth: int, paths: list[Parts]) -> None:
@@ -117,7 +117,7 @@ def _no_doubt(reading: Reading, shared: Parts, depth: int, paths: list[Parts]) -
     if len(owners) == 1 and all(len(path) == depth + 1 for path in paths):
         raise ValueError(
             f"{shown('/'.join(paths[0]))} can be read in two ways: as "
-            f"{shown(owners.pop())}'s, by {reading.title}, or as "
+            f"{shown(owners.pop())}'s, if it is from {reading.title}, or as "
             f"{shown(shared[-1])}'s, by its folder. Say which: "
             f"SCHEME={reading.key} or SCHEME={PLAIN}"
         )
@@ -127,8 +127,9 @@ def _several(fits: list[tuple[Scheme, int]], paths: list[Parts]) -> str:
     lines = ["Two naming schemes fit this zip. Say which: SCHEME=…"]
     for scheme, depth in fits:
         path = next(path for path in paths if scheme.read(path[depth:]))
-        owner = scheme.read(path[depth:]).owner
-        lines.append(f"  {scheme.key}: {shown('/'.join(path))} is {shown(owner)}'s")
+        if claim := scheme.read(path[depth:]):
+            whose = f"{shown('/'.join(path))} is {shown(claim.owner)}'s"
+            lines.append(f"  {scheme.key}: {whose}")
     return "\n".join(lines)
 
 
@@ -164,7 +165,7 @@ def _plain(paths: list[Parts], homework: str, shared: Parts) -> Reading:
         owner = "/".join(path[: depth + 1])
         return Claim(owner, path[depth], None, path[depth + 1 :])
 
-    return Reading(PLAIN, "its folders", claim)
+    return Reading(PLAIN, "plain folders", claim)
 
 
 def _depth(path: Parts, homework: str) -> int:

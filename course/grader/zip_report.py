@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from course.grader.collect import Collected, Options
+from course.grader.zip_entries import shown
 from course.grader.zip_times import zone_name
 
 MOST = 20  # lines of a section, unless all are wanted
@@ -15,24 +16,26 @@ MOST = 20  # lines of a section, unless all are wanted
 def report(found: Collected, options: Options, verbose: bool = False) -> str:
     """The report; `verbose` gives a line to each student and to each file."""
     most = 10**9 if verbose else MOST
-    handed = len(found.taken) + len(found.missing)
     would = "would be " if options.dry_run else ""
+    changes = ", ".join(
+        f"{sum(taken.change == change for taken in found.taken)} {change}"
+        for change in ("new", "replaced", "unchanged")
+    )
     lines = [
-        f"Students are told by {found.scheme}.",
-        f"{len(found.taken)} of {handed} {would}collected for {found.homework}: "
-        + ", ".join(
-            f"{sum(taken.change == change for taken in found.taken)} {change}"
-            for change in ("new", "replaced", "unchanged")
-        ),
+        f"Its naming scheme: {found.scheme} (SCHEME={found.key})",
+        *(f"  {taken.path} is {taken.student}'s" for taken in found.taken[:1]),
+        f"{len(found.taken)} students {would}collected for {found.homework}: {changes}",
     ]
     if verbose:
         lines += [
             f"  {taken.student}: {taken.path}" + (f", {taken.when}" * bool(taken.when))
             for taken in sorted(found.taken, key=lambda taken: taken.student)
         ]
+    missing = [(shown(owner), why) for owner, why in found.missing.items()]
+    refused = [(path, why) for path, why in found.refused if path not in found.told]
     noted = [(t.student, note) for t in found.taken for note in t.notes]
-    lines += _section("Nothing was taken of", found.missing.items(), most)
-    lines += _section("Refused", found.refused, most)
+    lines += _section("Nothing was taken of", missing, most)
+    lines += _section("Refused", refused, most)
     lines += _section("To know", noted, most)
     lines += _section("Passed over beside what counts", found.over, most)
     lines += _skipped(found.skipped, verbose)
@@ -85,7 +88,13 @@ def _times(found: Collected, options: Options) -> list[str]:
 
 
 def _next(found: Collected, options: Options) -> str:
-    look = "Look at those of whom nothing was taken. " if found.missing else ""
+    own = found.homework
+    look = (
+        f"Of whom nothing was taken: ask for {own}.ipynb and collect again, or lay it "
+        f"in course/submitted/STUDENT/{own}/ yourself.\n"
+    )
     if options.dry_run:
-        return f"{look}Nothing was written. Now: the same without ARGS=--dry-run"
-    return f"{look}Now: make grade HW={found.homework}"
+        now = "Nothing was written. Now: the same without ARGS=--dry-run"
+    else:
+        now = f"Now: make grade HW={own}"
+    return (look if found.missing else "") + now

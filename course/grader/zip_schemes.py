@@ -107,7 +107,7 @@ def _blackboard(parts: Parts) -> Claim | None:
     found = BLACKBOARD.fullmatch(parts[0])
     if not found or len(parts) > 1:
         return None
-    file = (found["rest"] or found["text"],)
+    file = (found["rest"] or parts[0],)
     return Claim(found["head"], found["head"], None, file, found["when"])
 
 
@@ -146,7 +146,7 @@ PLATFORMS = (
     Scheme("canvas", "Canvas", "lovelaceada_12345_67890_hw_x.ipynb", _canvas),
     Scheme(
         "canvas-anonymous",
-        "Canvas, anonymous",
+        "Canvas (anonymous)",
         "anon_aB3xY_67890_hw_x.ipynb",
         _anonymous,
     ),

@@ -18,7 +18,6 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -152,8 +151,7 @@ def folders(
             found[owner] = list(who) or [folder_name(claim.name, claim.number)]
         except ValueError as why:
             troubles[owner] = str(why)
-    given = {student for students in table.students.values() for student in students}
-    _part_cases(found, given)
+    _part_cases(found, {who for own in table.students.values() for who in own})
     for folder, owners in _owners(found).items():
         if len(owners) > 1:
             names = " and ".join(repr(shown(owner)) for owner in owners)
@@ -172,7 +170,7 @@ def _owners(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return owners
 
 
-def _part_cases(found: dict[str, list[str]], given: Iterable[str]) -> None:
+def _part_cases(found: dict[str, list[str]], given: set[str]) -> None:
     """Give a hash to folders that some file systems take for one."""
     alike = defaultdict(set)
     for students in found.values():

@@ -586,7 +586,9 @@ def test_a_team_that_the_zip_does_not_name_is_one_until_a_table_says(gather, tmp
     names.write_text("name,student\nTeam 12,ada\nTeam 12,alan\n")
     found, handed = gather(works, table=read_table(names))
     assert set(found.students) == {"ada", "alan"}
-    assert found.notes == []
+    assert found.notes == [
+        "1 in course/submitted are from before, not from this zip, and stay: Team-12"
+    ]
 
 
 def test_a_table_says_who_somebody_is_by_any_of_their_names(gather, tmp_path):
@@ -652,12 +654,16 @@ HOSTILE = {
 }
 
 
+NOBODYS = [HOSTILE[key][0] for key in ("up", "absolute", "drive", "line", "long")]
+
+
 @pytest.mark.parametrize(("name", "content", "why"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_entry_is_refused_and_harms_nobody_else_s(gather, name, content, why):
     found, works = gather({name: content, "ada/hw_x.ipynb": NOTEBOOK})
     assert works == {"ada": NOTEBOOK}
     ((_, told),) = found.refused
     assert why in told
+    assert list(found.missing) == ([] if name in NOBODYS else ["eve"])
     assert report(found, Options(), verbose=True).replace("\n", "").isprintable()
 
 
@@ -726,8 +732,9 @@ def test_the_report_counts_and_lists_all_that_needs_a_look(gather):
     over = {f"s{n}/scratch.ipynb": SCRATCH for n in range(30)}
     found, _ = gather(works | over | {"eve/hw_x.pdf": b"", "__MACOSX/x": b"noise"})
     text = report(found, Options())
-    assert "Students are told by its folders." in text
-    assert "30 of 31 collected for hw_x: 30 new" in text
+    assert "Its naming scheme: plain folders (SCHEME=plain)" in text
+    assert "  s0/hw_x.ipynb is s0's" in text
+    assert "30 students collected for hw_x: 30 new" in text
     assert "  eve: hw_x.pdf: a PDF, no notebook" in text
     assert "  1 a Mac's own file, as __MACOSX/x" in text
     assert "  and 10 more: ARGS=--verbose" in text
