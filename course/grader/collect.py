@@ -204,6 +204,7 @@ def _take(
 def _reasons(files: list[File], choice: Choice, paths: set[str]) -> str:
     """Why nothing of a student was taken, in a line; adds the paths that it tells."""
     reasons = [(file, file.why) for file in files if file.why] + choice.over
+    reasons.sort(key=lambda pair: pair[0].claim.file[-1].endswith(".txt"))
     told = [f"{shown(file.claim.file[-1], 60)}: {why}" for file, why in reasons[:3]]
     paths |= {file.entry.path for file, _ in reasons[:3]}
     more = [f"and {len(reasons) - 3} more"] if len(reasons) > 3 else []

@@ -22,6 +22,7 @@ from course.grader.zip_schemes import (
     without_the_assignment,
 )
 
+MAX_WRAPPERS = 8  # folders above the platform's part of a path
 WRAPPERS = {"submissions", "abgaben"}  # what platforms call the folder above all
 
 
@@ -83,7 +84,7 @@ def _best_depth(scheme: Scheme, paths: list[Parts], shared: int) -> tuple[int, i
     An exercise's own title may look as ILIAS's students do, so there more owners win.
     """
     found = []
-    for depth in range(shared + 1):
+    for depth in range(min(shared, MAX_WRAPPERS) + 1):
         claims = [claim for path in paths if (claim := scheme.read(path[depth:]))]
         owners = len({claim.owner for claim in claims}) if scheme.key == "ilias" else 0
         found.append((len(claims), owners, -depth))

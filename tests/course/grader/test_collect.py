@@ -4,7 +4,6 @@ import io
 import json
 import random
 import stat
-import time
 import unicodedata
 import zipfile
 from zoneinfo import ZoneInfo
@@ -667,12 +666,10 @@ def test_a_hostile_entry_is_refused_and_harms_nobody_else_s(gather, name, conten
     assert report(found, Options(), verbose=True).replace("\n", "").isprintable()
 
 
-def test_one_student_s_many_bombs_cost_a_bounded_time(gather, monkeypatch):
+def test_of_one_student_s_many_bombs_a_bounded_number_is_unpacked(gather, monkeypatch):
     monkeypatch.setattr(collect, "MAX_READ", 3 << 20)
     bombs = {f"eve/{n}/hw_x.ipynb": bytes([n]) * (1 << 20) for n in range(9)}
-    before = time.process_time()
     found, works = gather(bombs | {f"{s}/hw_x.ipynb": NOTEBOOK for s in ("ada", "bob")})
-    assert (time.process_time() - before) < 60
     assert works == {"ada": NOTEBOOK, "bob": NOTEBOOK}
     assert sum("altogether" in why for _, why in found.over) == 6
 

@@ -162,6 +162,19 @@ def test_any_paths_are_read_or_refused(paths):
         reading.claim(tuple(path))
 
 
+ENDLESS = ["_1", "_a", "_a a", " - 1", "- 2026", "_1_1_1x", "a_attempt_2026-", "1", "_"]
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
+def test_no_name_takes_a_pattern_long(piece):
+    for start in ("", "1-2 - ", "a_b_"):
+        name = (start + piece * 1_000)[:1_000]
+        for _ in range(100):
+            for platform in PLATFORMS:
+                platform.read((name, "hw_x.ipynb"))
+                platform.read((name,))
+
+
 @pytest.mark.parametrize(
     ("text", "iso"),
     [
