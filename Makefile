@@ -68,9 +68,12 @@ feedback: python ## write feedback once more, after reading and marking [STUDENT
 	@$(environment)
 	@$(grader) feedback $(one)
 
-collect: python ## take a class's submissions from an LMS's zip [ZIP=moodle.zip HW=hw_x]
+collect: python ## take a class's submissions from an LMS's zip [ZIP= HW= NAMES= ZONE= SCHEME= ARGS=--dry-run]
 	@$(environment)
-	@$(grader) collect --zip $(call quote,$(ZIP)) $(one)
+	@$(grader) collect --zip $(call quote,$(ZIP)) $(one) \
+	  $(if $(SCHEME),--scheme $(call quote,$(SCHEME))) \
+	  $(if $(NAMES),--names $(call quote,$(NAMES))) \
+	  $(if $(ZONE),--zone $(call quote,$(ZONE))) $(ARGS)
 
 class: python ## grade a made-up class, to look around [HW=hw_formats ARGS=--remove]
 	@$(environment)

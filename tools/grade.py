@@ -10,6 +10,7 @@ The work is course/grader's.  Read in order: `main`, `grade`, `homeworks`, `tabl
 """
 
 import argparse
+import json
 import os
 import sys
 from collections import Counter
@@ -68,6 +69,14 @@ def parse() -> argparse.Namespace:
         help="run their code as yourself: it can read and write all that you can",
     )
     parser.add_argument("--zip", type=Path, help="what the LMS gave")
+    parser.add_argument("--scheme", help="how it names students, where it can't tell")
+    parser.add_argument("--names", type=Path, help="a CSV: name in the zip, student")
+    parser.add_argument("--zone", help="of the zip's times, as Europe/Berlin")
+    parser.add_argument(
+        "--entry-times", action="store_true", help="take the times of the zip's entries"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say it, do not do it")
+    parser.add_argument("--verbose", action="store_true", help="a line for each file")
     parser.add_argument("--remove", action="store_true", help="end the demonstration")
     return parser.parse_args()
 
@@ -115,20 +124,29 @@ def feedback(arguments: argparse.Namespace) -> int:
 
 
 def collect(arguments: argparse.Namespace) -> int:
-    """Lay the notebooks of an LMS's zip in course/submitted; 1 if some were refused.
+    """Lay a zip's notebooks in course/submitted; 1 if something needs a look.
 
     Raises SystemExit where there is no zip or no such homework.
     """
-    from course.grader.collect import collect
+    from course.grader.collect import Options, collect
+    from course.grader.zip_report import report
+    from course.grader.zip_students import Table, read_table
+    from course.grader.zip_times import zone_of
 
     if not arguments.zip or arguments.homework not in homework.sources():
         names = homework.listed(homework.sources())
         sys.exit(f"Which ones? make collect ZIP=submissions.zip HW=…, one of: {names}")
-    found = collect(arguments.zip, arguments.homework, COURSE / "submitted")
-    for name, why in found.refused.items():
-        print(f"refused {name!r}: {why}")
-    print(f"{len(found.students)} handed in {arguments.homework}. Now: make grade")
-    return int(bool(found.refused))
+    options = Options(
+        scheme=arguments.scheme,
+        table=read_table(arguments.names) if arguments.names else Table(),
+        zone=zone_of(arguments.zone) if arguments.zone else None,
+        entry_times=arguments.entry_times,
+        releases=grade_ids(),
+        dry_run=arguments.dry_run,
+    )
+    found = collect(arguments.zip, arguments.homework, COURSE / "submitted", options)
+    print(report(found, options, arguments.verbose))
+    return int(bool(found.refused or found.missing))
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -149,6 +167,18 @@ def demo(arguments: argparse.Namespace) -> int:
 def configuration():
     """The course's own nbgrader configuration."""
     return homework.configuration(ROOT)
+
+
+def grade_ids() -> dict[str, frozenset[str]]:
+    """{homework: the grade ids of its cells}."""
+
+    def ids(name: str) -> frozenset[str]:
+        text = (ROOT / "solutions" / name / f"{name}.ipynb").read_text("utf-8")
+        cells = json.loads(text)["cells"]
+        marks = [cell["metadata"].get("nbgrader", {}) for cell in cells]
+        return frozenset(mark["grade_id"] for mark in marks if "grade_id" in mark)
+
+    return {name: ids(name) for name in homework.sources()}
 
 
 def homeworks(boxed: bool = True) -> list:
