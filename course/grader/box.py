@@ -93,7 +93,8 @@ class Box:
         self.control.close()
         self.process.kill()
         self.process.wait()
-        self.process.stderr.close()
+        if self.process.stderr:
+            self.process.stderr.close()
 
     def __enter__(self) -> "Box":
         return self

@@ -105,11 +105,11 @@ def mounts(withheld: tuple[str, ...]) -> Iterator[str]:
     for path in seen:
         yield from ("--ro-bind", str(path), str(path))
     for name in withheld:
-        path = place(name)
-        if path and path.is_dir():
-            yield from ("--ro-bind", str(WITHHELD), str(path))
-        elif path:
-            yield from ("--ro-bind", str(WITHHELD / "__init__.py"), str(path))
+        home = place(name)
+        if home and home.is_dir():
+            yield from ("--ro-bind", str(WITHHELD), str(home))
+        elif home:
+            yield from ("--ro-bind", str(WITHHELD / "__init__.py"), str(home))
 
 
 def place(module: str) -> Path | None:

@@ -149,7 +149,7 @@ def submitted(root: Path, homework: str, students: list[str] | None) -> list[Pat
 
 def read(folder: Path, homework: str) -> Submission:
     """What is in a submission's folder, read safely."""
-    content, notes, rejected = b"", [], None
+    content, notes, rejected = b"", list[str](), None
     try:
         content, notes = parsing.read_file(folder, homework)
     except parsing.Rejected as why:

@@ -69,7 +69,7 @@ def imported(release: str) -> tuple[str, ...]:
         match node:
             case ast.Import(names):
                 found |= dict.fromkeys(alias.name for alias in names)
-            case ast.ImportFrom(module, level=0):
+            case ast.ImportFrom(str(module), level=0):
                 found[module] = None
     return tuple(found)
 
@@ -84,8 +84,8 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
         return ended(homework, submission, "rejected", [str(why)])
     except Exception as error:  # no submission may end the class's grading
         traceback.print_exc()
-        why = f"the grader could not go on ({type(error).__name__}: {error})"
-        return ended(homework, submission, "stopped", [why])
+        cause = f"the grader could not go on ({type(error).__name__}: {error})"
+        return ended(homework, submission, "stopped", [cause])
     return replace(
         ended(homework, submission, verdict.state, verdict.limits),
         notebook=nbformat.writes(verdict.notebook),

@@ -62,7 +62,7 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
                 continue
             theirs = mine or bool(cell.metadata.get("theirs"))
             cell.outputs = session.run(cell.source, pictures=theirs)
-            if mine:
+            if original is not None and mine:
                 for name in functions(original.source):
                     tests[name] = StandIn(name, session, cell.source)
             elif not theirs:
@@ -118,8 +118,10 @@ def split(source: str) -> tuple[CodeType, CodeType | None]:
     """The statements of a test, and its last expression if it ends in one."""
     tree = ast.parse(source)
     last = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = compile(ast.Expression(tree.body.pop().value), "<test>", "eval")
+    match tree.body:
+        case [*before, ast.Expr(value)]:
+            last = compile(ast.Expression(value), "<test>", "eval")
+            tree.body = before
     return compile(tree, "<test>", "exec"), last
 
 
@@ -139,7 +141,7 @@ def result(credit: Any, points: float) -> list[NotebookNode]:
     return [new_output("execute_result", {"text/plain": text})]
 
 
-def message(error: Exception) -> str:
+def message(error: BaseException) -> str:
     """What an exception says, with the student's own lines where it is theirs."""
     text = str(error) or "a check failed that has no message"
     if isinstance(error, NotImplementedError) and not str(error):

@@ -99,7 +99,8 @@ class _Encoder:
 
     def sequence(self, value: Any, depth: int) -> Node:
         """A list, a tuple (torch.Size too) or a set."""
-        tag = {list: "l", set: "set", frozenset: "set"}.get(type(value), "t")
+        tags: dict[type, str] = {list: "l", set: "set", frozenset: "set"}
+        tag = tags.get(type(value), "t")
         return [tag, [self.node(item, depth + 1) for item in value]]
 
     def dataclass(self, value: Any, depth: int) -> Node:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import IO, Any
 
 from nbformat import v4
 from nbformat.v4 import new_output
@@ -58,7 +59,8 @@ def open_desk(homework: Homework, version: str) -> subprocess.Popen:
     open at all.
     """
     for other in list(_desks):
-        _desks.pop(other).stdin.close()
+        requests, _ = pipes(_desks.pop(other))
+        requests.close()
     desk = subprocess.Popen(
         [sys.executable, "-m", "course.grader.desk"],
         cwd=ROOT,
@@ -88,19 +90,26 @@ def desk_environment() -> dict[str, str]:
     return inherited | {"OMP_NUM_THREADS": "1"}
 
 
-def ask(desk: subprocess.Popen, what: object, seconds: float) -> object:
+def pipes(desk: subprocess.Popen) -> tuple[IO[bytes], IO[bytes]]:
+    """Where a desk takes requests, and where its replies come from."""
+    assert desk.stdin and desk.stdout, "it was opened with both"
+    return desk.stdin, desk.stdout
+
+
+def ask(desk: subprocess.Popen, what: object, seconds: float) -> Any:
     """Send `what` to the desk and wait for its reply.
 
     Raises EOFError or OSError where the desk died, TimeoutError after `seconds`.
     """
-    pickle.dump(what, desk.stdin)
-    desk.stdin.flush()
+    requests, replies = pipes(desk)
+    pickle.dump(what, requests)
+    requests.flush()
     reply, end = bytearray(), time.monotonic() + seconds
     while not whole(reply):
         left = max(end - time.monotonic(), 0)
-        if not select.select([desk.stdout], [], [], left)[0]:
+        if not select.select([replies], [], [], left)[0]:
             raise TimeoutError
-        piece = os.read(desk.stdout.fileno(), 1 << 20)
+        piece = os.read(replies.fileno(), 1 << 20)
         if not piece:
             raise EOFError
         reply += piece

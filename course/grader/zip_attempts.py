@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from course.grader.intake import Rejected, parse
+from course.grader.parsing import Rejected, parse
 from course.grader.zip_entries import Entry, shown
 from course.grader.zip_schemes import Claim
 from course.grader.zip_times import entry_moment, moment

@@ -34,9 +34,14 @@ def own_work(homework: str, *functions: object) -> None:
             for withheld in WITHHELD[homework]:
                 if is_within(name, withheld):
                     raise AssertionError(
-                        f"{function.__name__} uses {name}, and writing that is what "
+                        f"{named(function)} uses {name}, and writing that is what "
                         f"{homework} is about. Take it out and put yours in its place."
                     )
+
+
+def named(function: object) -> str:
+    """What its author calls a function."""
+    return getattr(function, "__name__", "a function")
 
 
 def is_within(name: str, package: str) -> bool:

@@ -181,7 +181,8 @@ def _fenced(interpreter: Any) -> type:
     """The interpreter's builder, whose loads and stores are checked."""
     if interpreter in _classes:
         return _classes[interpreter]
-    plain, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
+    plain: Any = interpreter.InterpreterBuilder
+    handle = interpreter.TensorHandle
 
     class Fenced(plain):
         def create_masked_load(self, ptrs, mask, other, *rest):
@@ -251,18 +252,20 @@ def _install(interpreter: Any) -> None:
 def _explained(error: Exception, launch: Launch, kernel: Any) -> Exception:
     """The first cause of an error in a kernel, with the program and the line."""
     lines: list[str] = []
-    while error is not None:
-        cause = error
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename == kernel.__code__.co_filename:
+    cause: BaseException = error
+    link: BaseException | None = error
+    while link is not None:
+        cause, link = link, link.__cause__
+        for frame in traceback.extract_tb(cause.__traceback__):
+            if frame.filename == kernel.__code__.co_filename and frame.lineno:
                 text = linecache.getline(frame.filename, frame.lineno).strip()
                 lines.append(f"    line {frame.lineno}: {text}")
-        error = error.__cause__
     if isinstance(cause, NotImplementedError) and not str(cause):
         return NotImplementedError(f"the kernel {launch.kernel} is not written yet")
     program = ", ".join(map(str, launch.program()))
     where = f"kernel {launch.kernel}, program ({program})"
-    kind = type(cause) if type(cause).__module__ == "builtins" else RuntimeError
+    known = isinstance(cause, Exception) and type(cause).__module__ == "builtins"
+    kind: Any = type(cause) if known else RuntimeError
     said = f"{where}: {cause}" + "".join(f"\n{line}" for line in lines[-1:])
     try:
         return kind(said)

@@ -159,6 +159,7 @@ class Reader:
             self.kernel and isinstance(node, NOT_IN_A_KERNEL) and not self.stub(node)
         ):
             _refuse(node, f"({type(node).__name__}) does not belong in {where}")
+        owner: str | None
         match node:
             case ast.Name(id=name) if name not in self.known:
                 _refuse(
