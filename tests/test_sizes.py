@@ -13,14 +13,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINES, FILES = 300, 12
 REASON = re.compile(r"# long: \w.{20,}")
-NOT_YET = {  # longer, and without a reason: each is to be split, or to give one
-    "course/grader/box.py",
-    "course/grader/inmate.py",
-    "course/grader/intake.py",
-    "course/grader/referee.py",
-    "course/grader/wire.py",
-    "lib/bench/tokens.py",
-}
 
 
 def too_long(text):
@@ -42,8 +34,7 @@ def test_no_file_is_long_without_a_reason():
     files = sources("lib", "course", "tools")
     assert len(files) > 100, "the files are elsewhere"
     found = {str(f.relative_to(ROOT)) for f in files if too_long(f.read_text())}
-    assert not found - NOT_YET, "split them by idea, or give a reason (see above)"
-    assert not NOT_YET - found, "these are done: take them off the list"
+    assert not found, "split them by idea, or give a reason (see above)"
 
 
 def test_no_folder_of_lib_is_crowded():

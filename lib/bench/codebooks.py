@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lib.bench.record import Run, processor_name, record
-from lib.models.evaluate import Protocol, perplexity
+from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
 from lib.progress import progress
@@ -83,7 +83,7 @@ def methods() -> Iterator[tuple[str, int, Rounder]]:
     yield "NF4, double quantization", 4, four_bit("nf4", double=True)
 
 
-def measure(protocol: Protocol) -> dict:
+def measure(protocol: EvaluationProtocol) -> dict:
     """Rows of family, code bits, stored bits a weight, and perplexity."""
     model, tokenizer = load_model()
     windows = protocol.windows(tokenizer)
@@ -119,7 +119,7 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 @torch.inference_mode()
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
-    protocol = Protocol()
+    protocol = EvaluationProtocol()
     results = measure(protocol)
     print(record(run, results, protocol=str(protocol), device=processor_name()).name)
     return True

@@ -27,8 +27,8 @@ from lib.models.load import load_model
 from lib.models.quantize import quantize_model
 from lib.models.walk import linear_layers
 from lib.progress import progress
+from lib.quant.hessian import Hessian
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grid import fit_grid
 
 RUNS = 5

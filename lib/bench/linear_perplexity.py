@@ -19,7 +19,7 @@ from torch import nn
 from lib.bench.record import Run, record
 from lib.data.text import calibration_windows
 from lib.layers.w8a8 import W8A8Linear
-from lib.models.evaluate import Protocol, window_losses
+from lib.models.evaluate import EvaluationProtocol, window_losses
 from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights, replace_layer
@@ -129,7 +129,7 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load_model()
     model.to(device)
-    protocol = Protocol()
+    protocol = EvaluationProtocol()
     windows = protocol.windows(tokenizer).to(device)
     calibration = calibration_windows(tokenizer, count=8).to(device)
     results = {

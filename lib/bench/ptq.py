@@ -32,17 +32,19 @@ from torch import Tensor, nn
 from lib.bench.ptq_jobs import TABLES, Job, jobs
 from lib.bench.record import Run, device_name, processor_name, record
 from lib.data.text import calibration_windows, python_docs, token_windows
-from lib.models.evaluate import Protocol, perplexity
+from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.load import load_model
 from lib.models.packed_file import dense
 from lib.models.quantize import Report, quantize_model
 from lib.progress import progress
-from lib.quant.solvers.hessian import Hessian
+from lib.quant.hessian import Hessian
 
 TEXTS = {
-    "hamlet": Protocol("hamlet"),
-    "hamlet_longer": Protocol("hamlet", tokens=16_384),  # to see an ordering surely
-    "python_docs": Protocol("python_docs"),
+    "hamlet": EvaluationProtocol("hamlet"),
+    "hamlet_longer": EvaluationProtocol(
+        "hamlet", tokens=16_384
+    ),  # to see an ordering surely
+    "python_docs": EvaluationProtocol("python_docs"),
 }
 WINDOW = 512
 MEASURED_WINDOWS = 8  # of python_docs, and never calibrated on

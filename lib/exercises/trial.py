@@ -20,13 +20,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.models.evaluate import Protocol, perplexity
+from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
 from lib.models.walk import Mapper, linear_layers, mapped_weights
 
-HAMLET = Protocol("hamlet", tokens=512, window=512)  # measured on
-KING_LEAR = Protocol("king-lear", tokens=256, window=256)  # calibrated on
+HAMLET = EvaluationProtocol("hamlet", tokens=512, window=512)  # measured on
+KING_LEAR = EvaluationProtocol("king-lear", tokens=256, window=256)  # calibrated on
 
 _measured: dict[bytes, float] = {}
 
@@ -38,7 +38,9 @@ def smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def perplexity_with(
-    fn: Mapper, names: Iterable[str] | None = None, protocol: Protocol = HAMLET
+    fn: Mapper,
+    names: Iterable[str] | None = None,
+    protocol: EvaluationProtocol = HAMLET,
 ) -> float:
     """Perplexity with each layer's weight w replaced by fn(name, w), for this once.
 
@@ -61,14 +63,14 @@ def perplexity_with(
 
 
 def mean_squares(
-    names: Iterable[str] | None = None, protocol: Protocol = KING_LEAR
+    names: Iterable[str] | None = None, protocol: EvaluationProtocol = KING_LEAR
 ) -> dict[str, Float[Tensor, " features"]]:
     """E[x_j²] of each named layer's inputs over the tokens of a text, in fp32."""
     return _means(_squares, _chosen(names), protocol)
 
 
 def second_moments(
-    names: Iterable[str] | None = None, protocol: Protocol = KING_LEAR
+    names: Iterable[str] | None = None, protocol: EvaluationProtocol = KING_LEAR
 ) -> dict[str, Float[Tensor, "features features"]]:
     """E[x xᵀ] of each named layer's inputs over the tokens of a text, in fp32."""
     return _means(_products, _chosen(names), protocol)
@@ -86,7 +88,9 @@ def _products(
 
 @cache
 def _means(
-    fold: Callable[[Tensor], Tensor], names: tuple[str, ...], protocol: Protocol
+    fold: Callable[[Tensor], Tensor],
+    names: tuple[str, ...],
+    protocol: EvaluationProtocol,
 ) -> dict[str, Tensor]:
     """The mean over tokens of what `fold` sums; inputs are those of the fp32 model."""
     model, _ = smollm2()
@@ -111,6 +115,6 @@ def _chosen(names: Iterable[str] | None) -> tuple[str, ...]:
 
 
 @cache
-def windows(protocol: Protocol) -> Int[Tensor, "n window"]:
+def windows(protocol: EvaluationProtocol) -> Int[Tensor, "n window"]:
     """The windows of a text, in SmolLM2's tokens."""
     return protocol.windows(smollm2()[1])

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, YELLOW
+from lib.quant.hessian import inverse_factor
 from lib.quant.solvers.gptq import cancel_errors
-from lib.quant.solvers.hessian import inverse_factor
 from lib.quant.uniform.grid import Grid
 
 METHOD_COLOURS = {

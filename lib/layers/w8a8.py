@@ -27,6 +27,7 @@ class W8A8Linear(nn.Module):
 
     "static": one grid from calibration; "tensor": one fitted to each input;
     "token": one fitted to each row of each input. All state is in `state_dict`.
+    ValueError for another word, and for more inputs than int32 can sum.
     """
 
     def __init__(
@@ -62,7 +63,10 @@ class W8A8Linear(nn.Module):
     def from_linear(
         cls, linear: nn.Linear, *, inputs: Grid | str = "token", bits: int = 8
     ) -> "W8A8Linear":
-        """Quantize a layer's weights per channel; a Grid makes the inputs static."""
+        """Quantize a layer's weights per channel; a Grid makes the inputs static.
+
+        ValueError for a Grid of more than one group.
+        """
         static = isinstance(inputs, Grid)
         layer = cls(
             linear.in_features,
@@ -90,7 +94,10 @@ class W8A8Linear(nn.Module):
         return layer.to(weight.device)
 
     def forward(self, x: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch n"]:
-        """Quantize x, multiply in integers, scale; in and out in the dtype of x."""
+        """Quantize x, multiply in integers, scale; in and out in the dtype of x.
+
+        ValueError for an x of another width.
+        """
         if x.shape[-1] != self.in_features:
             raise ValueError(f"x has {x.shape[-1]} features, not {self.in_features}")
         tokens = x.reshape(-1, self.in_features)

@@ -6,7 +6,7 @@ The text is cut into windows that do not overlap; each window of T tokens gives 
 predictions (its first token has nothing before it), and N counts exactly those. Weights
 may be of any precision: the logits are raised to fp32 before the softmax.
 
-Read in order: `Protocol`, `window_losses`, `perplexity`, `generate`.
+Read in order: `EvaluationProtocol`, `window_losses`, `perplexity`, `generate`.
 Source: Jelinek et al. 1977; windows without overlap as in Frantar et al. 2022, GPTQ.
 """
 
@@ -24,7 +24,7 @@ from lib.progress import progress
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """Which text, how much of it, and in what windows: print it beside every result.
 
     `text` is the name of a play, "python_docs", or the path of a text file.

@@ -27,9 +27,9 @@ from lib.models.hooks import Arrival
 from lib.models.sequential import restored_on_failure, visit_layers
 from lib.models.walk import linear_layers, replace_layer
 from lib.progress import progress
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method, Quantized
 from lib.quant.serialize import deserialize, serialize
-from lib.quant.solvers.hessian import Hessian
 
 
 @dataclass(frozen=True)

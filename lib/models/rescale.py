@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from lib.models.hooks import Arrival, stream_inputs
 from lib.models.llama import Feed, feeds, head_dim, norm_feeds
 from lib.models.sequential import visit_layers
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method
 from lib.quant.outliers.smooth import smoothing_factors
 from lib.quant.solvers.awq import awq_scales
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grouped import GridSettings, Grouped
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.quant.solvers.hessian import Hessian
+from lib.quant.hessian import Hessian
 
 
 @runtime_checkable

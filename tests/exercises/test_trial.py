@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from lib.exercises import trial
-from lib.models.evaluate import Protocol, perplexity
+from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.hooks import capture_inputs
 from lib.models.walk import mapped_weights
 
-SHORT = Protocol("hamlet", tokens=64, window=32)
+SHORT = EvaluationProtocol("hamlet", tokens=64, window=32)
 NAMES = ["model.layers.0.self_attn.q_proj", "model.layers.29.mlp.down_proj"]
 
 
@@ -53,7 +53,7 @@ def test_equal_weights_are_measured_once_and_others_again(measurements):
     assert run((0, 0)) == first and len(measurements) == 1
     assert run((0, 1)) != first and len(measurements) == 2  # one weight of 1.2 million
     run((0, 0), NAMES[:1])
-    run((0, 0), NAMES, Protocol("hamlet", tokens=32, window=32))
+    run((0, 0), NAMES, EvaluationProtocol("hamlet", tokens=32, window=32))
     assert len(measurements) == 4
     assert run((0, 0)) == first and len(measurements) == 4, "the model was changed"
 

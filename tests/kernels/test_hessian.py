@@ -6,7 +6,7 @@ import torch
 from lib.kernels.core.tiles import Tile
 from lib.kernels.hessian import gram as kernel
 from lib.kernels.hessian.gram_triton import _tile
-from lib.quant.solvers import hessian as quant
+from lib.quant import hessian as quant
 
 SMALL = Tile(16, 16, warps=1, stages=1)
 PRODUCTS = 2.0**-22  # what the pieces of a float32 product leave out

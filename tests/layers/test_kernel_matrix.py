@@ -19,9 +19,9 @@ from lib.layers.packed import PackedLinear
 from lib.layers.stored import StoredMatrix
 from lib.models.packed_file import load_quantized, save_quantized
 from lib.quant.codebooks.normal_float import FourBit, quantize_4bit
+from lib.quant.hessian import Hessian
 from lib.quant.serialize import serialize
 from lib.quant.solvers.gptq import GPTQ
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.solvers.spqr import SpQR
 from lib.quant.uniform.grouped import Grouped, round_to_nearest
 

@@ -7,8 +7,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.rescale import AWQ, scale_model
+from lib.quant.hessian import Hessian
 from lib.quant.solvers.awq import awq_scales
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grouped import round_to_nearest
 
 TOKENS = torch.randint(40, (4, 16), generator=torch.Generator().manual_seed(0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.models.evaluate import (
-    Protocol,
+    EvaluationProtocol,
     generate,
     next_token,
     perplexity,
@@ -17,7 +17,7 @@ WINDOWS = torch.arange(36).view(4, 9)
 def test_the_anchor_hamlet_has_perplexity_29(smollm2):
     """29.0 was measured elsewhere to one decimal; half of that is the tolerance."""
     model, tokenizer = smollm2
-    windows = Protocol().windows(tokenizer)
+    windows = EvaluationProtocol().windows(tokenizer)
     assert windows.shape == (8, 512)
     assert perplexity(model, windows) == pytest.approx(29.0, abs=0.05)
 
@@ -76,11 +76,11 @@ def test_windows_that_cannot_be_asked(tiny_llama, windows, batch, message):
 
 
 def test_the_protocol_prints_itself_and_refuses_crooked_windows():
-    line = str(Protocol("the-tempest", tokens=1024, window=256))
+    line = str(EvaluationProtocol("the-tempest", tokens=1024, window=256))
     assert "the-tempest" in line and "4 windows of 256, 255 predictions" in line
     for tokens, window in ((4096, 500), (0, 512), (256, 512), (4, 1)):
         with pytest.raises(ValueError, match=f"tokens={tokens} .*window={window}"):
-            Protocol(tokens=tokens, window=window)
+            EvaluationProtocol(tokens=tokens, window=window)
 
 
 def test_greedy_agrees_with_transformers_own_generation(smollm2):

@@ -12,9 +12,9 @@ from lib.models.quantize import quantize_model
 from lib.models.rescale import AWQ
 from lib.models.walk import linear_layers
 from lib.quant.codebooks.normal_float import NormalFloat
+from lib.quant.hessian import Hessian
 from lib.quant.serialize import deserialize
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.solvers.spqr import SpQR
 from lib.quant.uniform.grouped import RoundToNearest
 

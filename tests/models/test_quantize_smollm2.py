@@ -5,8 +5,8 @@ import torch
 from lib.data.text import calibration_windows
 from lib.models.hooks import stream_inputs
 from lib.models.walk import linear_layers
+from lib.quant.hessian import Hessian
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grouped import round_to_nearest
 
 BLOCKS = (0, 11, 29)  # the first, the one that makes a massive activation, the last

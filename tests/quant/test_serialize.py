@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lib.quant.codebooks.normal_float import quantize_4bit
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method, Quantized
 from lib.quant.serialize import KINDS, deserialize, serialize
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.solvers.spqr import SpQR, spqr
 from lib.quant.uniform.grouped import round_to_nearest
 

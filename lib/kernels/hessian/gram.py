@@ -32,7 +32,7 @@ from lib.kernels.core.tiles import Tile, look_up, num_sms
 from lib.kernels.hessian.gram_triton import finish as _finish
 from lib.kernels.hessian.gram_triton import gram as _gram
 from lib.kernels.hessian.gram_triton import naive as _naive
-from lib.quant.solvers.hessian import gram, upper_gram
+from lib.quant.hessian import gram, upper_gram
 
 SIZE = 128  # of a tile
 MIN_TOKENS_PER_SPLIT = 512

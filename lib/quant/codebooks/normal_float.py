@@ -25,8 +25,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lib.quant.codebooks.double import DoubleScales, dequantize_scales, quantize_scales
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method
-from lib.quant.solvers.hessian import Hessian
 
 # 1 - (1/32 + 1/30)/2, halfway between the ends that 16 and 15 equal shares would have:
 # 0.96770833…, in the seven digits that the published levels were computed with.

@@ -1,4 +1,4 @@
 """Rounding that repairs its errors (lecture 06): `obq`, `gptq`, `spqr`, `awq`.
 
-All of them read the second moment of a layer's inputs: begin with `hessian`.
+All of them read the second moment of a layer's inputs: begin with lib/quant/hessian.py.
 """

@@ -24,8 +24,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lib.quant.hessian import Hessian, inverse_factor
 from lib.quant.method import Method
-from lib.quant.solvers.hessian import Hessian, inverse_factor
 from lib.quant.uniform.grid import Grid, checked_matrix
 from lib.quant.uniform.grouped import GridSettings, Grouped
 

@@ -20,9 +20,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method
 from lib.quant.solvers.gptq import LoopSettings, cancel_errors, ordered_factor
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grid import checked_matrix
 from lib.quant.uniform.grouped import LEAST_SCALE, ORDER_BITS
 

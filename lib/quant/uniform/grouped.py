@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from lib.quant.hessian import Hessian
 from lib.quant.method import Method
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.uniform.grid import (
     Grid,
     bits_per_weight,

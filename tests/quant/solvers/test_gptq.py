@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from lib.quant.hessian import Hessian, inverse_factor
 from lib.quant.solvers.gptq import GPTQ, cancel_errors, gptq
-from lib.quant.solvers.hessian import Hessian, inverse_factor
 from lib.quant.solvers.obq import obq
 from lib.quant.uniform.grid import dequantize, quantize
 from lib.quant.uniform.grouped import Grouped, fit_groups, round_to_nearest

@@ -5,8 +5,8 @@ import torch
 
 from lib.bench.gptq_speed import column_loop, compare
 from lib.bench.ptq_jobs import TABLES, jobs
+from lib.quant.hessian import Hessian
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 
 
 def layer(rows, cols):

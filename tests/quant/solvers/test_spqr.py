@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from lib.quant.hessian import Hessian
 from lib.quant.serialize import deserialize, serialize
 from lib.quant.solvers.gptq import GPTQ, gptq
-from lib.quant.solvers.hessian import Hessian
 from lib.quant.solvers.spqr import Bilevel, SpQR, group_outliers, spqr
 
 ROWS, COLS = 16, 32

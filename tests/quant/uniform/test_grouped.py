@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from lib.quant.solvers.hessian import Hessian
+from lib.quant.hessian import Hessian
 from lib.quant.uniform.grid import Grid
 from lib.quant.uniform.grouped import (
     GridSettings,

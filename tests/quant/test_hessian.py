@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.quant.solvers.hessian import LEAF, Hessian, inverse_factor
+from lib.quant.hessian import LEAF, Hessian, inverse_factor
 
 
 def inputs(tokens=200, features=12, seed=0):
