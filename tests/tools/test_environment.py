@@ -96,7 +96,15 @@ def test_no_network_is_one_line(tmp_path):
     assert not environment.stamp_file(tmp_path / "venv").exists()
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path):
+@pytest.fixture
+def interruptible():
+    """A shell's background jobs ignore Ctrl-C, and hand that down; here nobody does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, interruptible):
     with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts, never answers
         index = f"http://127.0.0.1:{mute.getsockname()[1]}/simple"
         process = subprocess.Popen(
@@ -110,8 +118,12 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path):
         mute.settimeout(60)
         asking, _ = mute.accept()  # pip is at work
         os.killpg(process.pid, signal.SIGINT)
-        with asking:
-            _, complaint = process.communicate(timeout=60)
+        try:
+            with asking:
+                _, complaint = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
     assert complaint.strip() == (
         "Interrupted. The same command, run again, mends what is half-made."
     )

@@ -44,6 +44,17 @@ def test_gptq_is_obq_in_the_columns_own_order(seed, group, bits, symmetric):
     assert torch.equal(ours.grid.zero, spec.grid.zero)
 
 
+def test_both_damp_by_what_they_are_told():
+    w, h = layer(2)
+    codes = []
+    for damping in (0.01, 1.0):
+        ours = gptq(w, h, GPTQ(3, 8, damping=damping))
+        spec = obq(w, h, bits=3, group=8, damping=damping)
+        assert torch.equal(ours.codes, spec.codes)
+        codes.append(ours.codes)
+    assert not torch.equal(*codes), "the damping changed nothing"
+
+
 @pytest.mark.parametrize("block", [1, 3, 5, 8, 24, 128])
 @pytest.mark.parametrize("group", [2, 8, 24])
 @pytest.mark.parametrize("act_order", [False, True])
