@@ -164,11 +164,14 @@ class Server:
                 print(line, end="", file=sys.stderr, flush=True)
 
     def wait_for_address(self) -> str | None:
-        """The address with its token, from the file that a server writes in the end."""
+        """The address with its token; None where it ended, or took too long."""
         deadline = time.monotonic() + START_S
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 facts = json.loads(self.info.read_text(encoding="utf-8"))
+                if facts["port"]:  # the file comes before the server listens
+                    place = facts["hostname"], facts["port"]
+                    socket.create_connection(place, timeout=1).close()
             except (OSError, json.JSONDecodeError):
                 time.sleep(0.1)
                 continue

@@ -112,6 +112,26 @@ def ask(address, path):
         return json.load(answer)
 
 
+class Alive:
+    """A process that has not ended."""
+
+    def poll(self):
+        return None
+
+
+def test_an_address_is_told_only_once_it_is_listened_at(tmp_path, monkeypatch):
+    port = a_free_port()
+    server = object.__new__(lab.Server)
+    server.process, server.info = Alive(), tmp_path / "jpserver-1.json"
+    url = f"http://localhost:{port}/"
+    facts = {"url": url, "hostname": "127.0.0.1", "port": port, "token": "t"}
+    server.info.write_text(json.dumps(facts))
+    monkeypatch.setattr(lab, "START_S", 0.5)
+    assert server.wait_for_address() is None
+    with socket.create_server(("127.0.0.1", port)):
+        assert server.wait_for_address() == f"{url}lab/tree/README.md?token=t"
+
+
 def a_free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
