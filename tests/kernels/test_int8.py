@@ -235,6 +235,7 @@ def test_the_layer_takes_the_kernels(
         monkeypatch.setattr(module, "checked_activations", None)
         with pytest.raises(TypeError, match="not callable"):
             layer(x.to(device))
+    layer.bias.requires_grad_()
     layer(x.to(device))  # its bias learns: no kernel then
 
 
