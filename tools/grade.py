@@ -128,10 +128,10 @@ def collect(arguments: argparse.Namespace) -> int:
 
     Raises SystemExit where there is no zip or no such homework.
     """
-    from course.grader.collect import Options, collect
-    from course.grader.zip_report import report
-    from course.grader.zip_students import Table, read_table
-    from course.grader.zip_times import zone_of
+    from course.grader.zips.collect import Options, collect
+    from course.grader.zips.report import report
+    from course.grader.zips.students import Table, read_table
+    from course.grader.zips.times import zone_of
 
     if not arguments.zip or arguments.homework not in homework.sources():
         names = homework.listed(homework.sources())

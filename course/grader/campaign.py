@@ -23,8 +23,8 @@ from nbgrader.utils import parse_utc
 from tqdm import tqdm
 from traitlets.config import Config
 
-from course.grader import parsing
 from course.grader.gradebook import Gradebook
+from course.grader.judging import parsing
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.worker import assess
 

@@ -19,10 +19,10 @@ from dataclasses import replace
 import nbformat
 from nbformat import v4
 
-from course.grader.box import Box
-from course.grader.intake import rebuild
-from course.grader.parsing import Rejected, parse
-from course.grader.referee import grade
+from course.grader.box.box import Box
+from course.grader.judging.intake import rebuild
+from course.grader.judging.parsing import Rejected, parse
+from course.grader.judging.referee import grade
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.worker import ended
 

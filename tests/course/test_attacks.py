@@ -29,12 +29,12 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.server_extensions.formgrader import handlers
 from traitlets.config import Config, PyFileConfigLoader
 
-from course.grader.box import Box
+from course.grader.box.box import Box
 from course.grader.campaign import read
 from course.grader.desk import sit
 from course.grader.feedback import feedback
 from course.grader.gradebook import Gradebook
-from course.grader.intake import functions
+from course.grader.judging.intake import functions
 from course.grader.terms import Homework, Limits
 from course.grader.worker import ended
 from lib.exercises.own_work import WITHHELD

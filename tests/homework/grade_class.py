@@ -94,7 +94,7 @@ def processor_seconds() -> float:
 
 def student_check(config, root: Path, name: str, students: list[str]) -> dict:
     """Validate beside our own verdict on the same, visible tests."""
-    from course.grader.box import Box
+    from course.grader.box.box import Box
     from course.grader.desk import imported, sit
     from course.grader.terms import Submission
 

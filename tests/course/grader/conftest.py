@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from course.grader.box import Box
+from course.grader.box.box import Box
 from course.grader.terms import Limits
 
 LIMITS = Limits(call_s=6, total_s=30, memory=2 << 30, files=8 << 20, processes=24)

@@ -9,10 +9,10 @@ import psutil
 import pytest
 import torch
 
-from course.grader import bubblewrap
-from course.grader.box import Box
-from course.grader.memory import grown, pages
-from course.grader.sandbox import Stopped
+from course.grader.box import bubblewrap
+from course.grader.box.box import Box
+from course.grader.box.memory import grown, pages
+from course.grader.box.sandbox import Stopped
 from course.grader.terms import ROOT, Limits, NoBox
 
 PROBE = """

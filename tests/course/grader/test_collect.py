@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.grader import collect, zip_entries
-from course.grader.collect import Options
-from course.grader.parsing import MAX_FILE
-from course.grader.zip_report import report
-from course.grader.zip_students import read_table
+from course.grader.judging.parsing import MAX_FILE
+from course.grader.zips import collect
+from course.grader.zips import entries as zip_entries
+from course.grader.zips.collect import Options
+from course.grader.zips.report import report
+from course.grader.zips.students import read_table
 
 NAME = "hw_x"
 RELEASES = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.grader import intake, parsing
+from course.grader.judging import intake, parsing
 
 
 def nbgrader(name, **kinds):

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 from nbgrader.utils import determine_grade
 
-from course.grader import outputs, referee, session
-from course.grader.intake import rebuild
-from course.grader.parsing import parse
-from course.grader.sandbox import Sandbox, Stopped
-from course.grader.session import Clock, TooLong
+from course.grader.box.sandbox import Sandbox, Stopped
+from course.grader.judging import outputs, referee, session
+from course.grader.judging.intake import rebuild
+from course.grader.judging.parsing import parse
+from course.grader.judging.session import Clock, TooLong
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 ROLES = {

@@ -9,38 +9,45 @@ import sys
 import pytest
 
 from course.grader import terms
-from course.grader.bubblewrap import INSIDE
-from course.grader.session import StandIn
-from course.grader.terms import GRADER, JUDGES, ROOT, Homework, Limits, judges
+from course.grader.judging.session import StandIn
+from course.grader.terms import GRADER, ROOT, Homework, Limits, judges
 from lib.exercises.protocol import StudentFunction
 
-STARTS = ("desk", "referee", "box", "intake", "zygote")
-WORDS = {"terms"}  # whose values are in the homework and the submission, hashed too
+STARTS = ("desk.py", "box/zygote.py")  # what a worker starts, and what the box does
+WORDS = GRADER / "terms.py"  # its values are in homework and submission, hashed too
 
 
-def imported(name):
-    """The modules of course.grader that a file of it imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse((GRADER / f"{name}.py").read_text())):
+def file_of(module):
+    """The file of a module of course.grader, or None for what is none."""
+    path = ROOT.joinpath(*module.split("."))
+    return next(
+        (f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()),
+        None,
+    )
+
+
+def imported(path):
+    """The files of course.grader that a file of it imports, anywhere in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.ImportFrom(module="course.grader", names=names):
-                found |= {alias.name for alias in names}
-            case ast.ImportFrom(module=str(module)) | ast.Import([ast.alias(module)]):
-                if module.startswith("course.grader."):
-                    found.add(module.split(".")[2])
-    return found
+            case ast.ImportFrom(module=str(module), names=names):
+                modules |= {module, *(f"{module}.{alias.name}" for alias in names)}
+            case ast.Import(names):
+                modules |= {alias.name for alias in names}
+    files = map(file_of, filter(lambda m: m.startswith("course.grader."), modules))
+    return {file for file in files if file}
 
 
 def test_every_file_that_decides_a_grade_is_hashed():
-    waiting, seen = list(STARTS), set()
+    waiting, seen = [GRADER / name for name in STARTS], set()
     while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += imported(name)
-    assert {"wire", "session", "sandboxed"} <= seen, "the walk follows imports"
-    assert seen - WORDS == set(JUDGES)
-    assert set(INSIDE) - {"__init__"} <= set(JUDGES), "so is what is mounted by name"
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += imported(path)
+    assert GRADER / "box" / "wire.py" in seen, "the walk follows imports"
+    assert len(seen) > 12 and seen - {WORDS} <= set(judges())
 
 
 @pytest.fixture

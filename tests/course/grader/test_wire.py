@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, scalar_dtypes
 
-from course.grader.channel import Channel, Closed
-from course.grader.wire import (
+from course.grader.box.channel import Channel, Closed
+from course.grader.box.wire import (
     HEADER,
     TORCH_DTYPES,
     Forged,

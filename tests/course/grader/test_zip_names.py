@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.grader.zip_entries import shown
-from course.grader.zip_reading import decide
-from course.grader.zip_schemes import KEYS, PLATFORMS
-from course.grader.zip_students import MAX_BYTES, MAX_LETTERS, folder_name
-from course.grader.zip_times import moment, stamp, zone_of
+from course.grader.zips.entries import shown
+from course.grader.zips.reading import decide
+from course.grader.zips.schemes import KEYS, PLATFORMS
+from course.grader.zips.students import MAX_BYTES, MAX_LETTERS, folder_name
+from course.grader.zips.times import moment, stamp, zone_of
 
 
 def read(paths, scheme=None):

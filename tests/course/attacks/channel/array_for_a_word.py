@@ -7,7 +7,7 @@ import gc
 
 import numpy as np
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

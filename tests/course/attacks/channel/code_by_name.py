@@ -7,7 +7,7 @@ import gc
 import json
 import struct
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

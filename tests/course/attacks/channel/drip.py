@@ -7,7 +7,7 @@ import gc
 import struct
 import time
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

@@ -6,7 +6,7 @@ Stock nbgrader: has no channel. Here: any, 0.
 import gc
 import os
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def decode(code, exponent_bits, fraction_bits):

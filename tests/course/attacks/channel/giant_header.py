@@ -6,7 +6,7 @@ Stock nbgrader: has no channel. Here: stopped, 10 beside honest answers.
 import gc
 import struct
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def number_line(exponent_bits, fraction_bits, specials):

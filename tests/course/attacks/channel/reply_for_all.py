@@ -5,7 +5,7 @@ Stock nbgrader: has no channel. Here: graded, 0.
 
 import gc
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 
 def decode(code, exponent_bits, fraction_bits):

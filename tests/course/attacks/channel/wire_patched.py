@@ -3,7 +3,7 @@
 Stock nbgrader: has no channel. Here: graded, 0.
 """
 
-from course.grader import channel, wire
+from course.grader.box import channel, wire
 
 
 def expected(value, callables=None):

@@ -5,7 +5,7 @@ Stock nbgrader: not tried. Here: stopped, 0.
 
 import gc
 
-from course.grader.channel import Channel
+from course.grader.box.channel import Channel
 
 (channel,) = [x for x in gc.get_objects() if type(x) is Channel]
 script = "<script>alert(1)</script>"

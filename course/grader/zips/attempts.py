@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from course.grader.parsing import Rejected, parse
-from course.grader.zip_entries import Entry, shown
-from course.grader.zip_schemes import Claim
-from course.grader.zip_times import entry_moment, moment
+from course.grader.judging.parsing import Rejected, parse
+from course.grader.zips.entries import Entry, shown
+from course.grader.zips.schemes import Claim
+from course.grader.zips.times import entry_moment, moment
 
 MAX_TRIED = 20  # notebooks of other names that are opened in an attempt
 MOST = 0.5  # of the release's grade ids make a notebook recognizable

@@ -25,10 +25,10 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.grader.box import Box
-from course.grader.intake import Intake, functions, grade_id, is_answer
-from course.grader.outputs import MAX_TEXT, clean, error_output
-from course.grader.session import Clock, Session, StandIn, TooLong
+from course.grader.box.box import Box
+from course.grader.judging.intake import Intake, functions, grade_id, is_answer
+from course.grader.judging.outputs import MAX_TEXT, clean, error_output
+from course.grader.judging.session import Clock, Session, StandIn, TooLong
 
 
 @dataclass

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from course.grader.parsing import Cell
+from course.grader.judging.parsing import Cell
 
 
 @dataclass

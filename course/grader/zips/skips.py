@@ -8,7 +8,7 @@ Read in order: `system_file`, `no_answer`.
 
 import re
 
-from course.grader.zip_schemes import Parts
+from course.grader.zips.schemes import Parts
 
 NOTEBOOK = re.compile(
     r"(?P<stem>.*)\.ipynb(?:\.txt|\.json)?", re.IGNORECASE | re.DOTALL

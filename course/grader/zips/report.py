@@ -6,9 +6,9 @@ Read in order: `report`.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from course.grader.collect import Collected, Options
-from course.grader.zip_entries import shown
-from course.grader.zip_times import zone_name
+from course.grader.zips.collect import Collected, Options
+from course.grader.zips.entries import shown
+from course.grader.zips.times import zone_name
 
 MOST = 20  # lines of a section, unless all are wanted
 

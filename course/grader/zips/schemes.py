@@ -14,7 +14,7 @@ stands at one depth. So a student, who chooses only what follows it, can claim n
 else's. What is read of a name is the first that fits, for the same reason. No pattern
 takes more than a time linear in the name.
 
-Read in order: `Claim`, the readers, `SCHEMES`; `decide` in zip_reading.py.
+Read in order: `Claim`, the readers, `SCHEMES`; `decide` in reading.py.
 """
 
 import re

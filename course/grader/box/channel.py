@@ -12,7 +12,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from course.grader.wire import HEADER, MAX_BLOBS, MAX_JSON, Forged, Stub, decode, encode
+from course.grader.box.wire import (
+    HEADER,
+    MAX_BLOBS,
+    MAX_JSON,
+    Forged,
+    Stub,
+    decode,
+    encode,
+)
 
 SMALL = 1 << 16  # bytes that are worth copying to send them at once
 

@@ -19,9 +19,9 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.grader.box import Box
-from course.grader.outputs import MAX_LINES, MAX_TEXT, checked, error_output
-from course.grader.sandbox import Sandbox, Stopped
+from course.grader.box.box import Box
+from course.grader.box.sandbox import Sandbox, Stopped
+from course.grader.judging.outputs import MAX_LINES, MAX_TEXT, checked, error_output
 from lib.exercises.protocol import StudentFunction
 
 MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells

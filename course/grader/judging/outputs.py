@@ -14,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from course.grader.sandbox import Stopped
+from course.grader.box.sandbox import Stopped
 
 MAX_TEXT = 100_000  # characters of an output
 MAX_PICTURE = 1_500_000  # characters of base64

@@ -21,8 +21,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course.grader.zip_entries import shown
-from course.grader.zip_schemes import Claim
+from course.grader.zips.entries import shown
+from course.grader.zips.schemes import Claim
 
 MAX_LETTERS = 64  # nbgrader's gradebook holds 128 characters
 MAX_BYTES = 140  # the least that a file system in use allows for a name

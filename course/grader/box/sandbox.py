@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from course.grader.channel import Channel, Closed
-from course.grader.memory import Watch
+from course.grader.box.channel import Channel, Closed
+from course.grader.box.memory import Watch
+from course.grader.box.wire import Forged, Unsendable
 from course.grader.terms import Limits
-from course.grader.wire import Forged, Unsendable
 
 
 class Stopped(Exception):  # noqa: N818

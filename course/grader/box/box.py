@@ -14,12 +14,12 @@ import subprocess
 
 import psutil
 
-from course.grader.bubblewrap import INSTALL, command
-from course.grader.channel import Channel
-from course.grader.memory import grown, pages
-from course.grader.sandbox import Sandbox
+from course.grader.box.bubblewrap import INSTALL, command
+from course.grader.box.channel import Channel
+from course.grader.box.memory import grown, pages
+from course.grader.box.sandbox import Sandbox
+from course.grader.box.zygote import READY
 from course.grader.terms import Limits, NoBox
-from course.grader.zygote import READY
 
 START_S = 120.0  # for importing torch on a busy machine
 

@@ -44,7 +44,7 @@ def main(control: socket.socket, modules: list[str], limits: dict[str, Any]) -> 
     for module in modules:
         with contextlib.suppress(ImportError):  # what the homework withholds
             __import__(module)
-    from course.grader import sandboxed, seccomp
+    from course.grader.box import sandboxed, seccomp
 
     shell = sandboxed.make_shell()
     seccomp.program()  # or say so now
@@ -77,7 +77,7 @@ def supervise(
             enter_world(limits)
         pid = os.fork()
         if pid == 0:
-            from course.grader.sandboxed import SandboxedProcess
+            from course.grader.box.sandboxed import SandboxedProcess
 
             leash.close()
             if limits["boxed"]:
@@ -124,7 +124,7 @@ def confine(limits: dict[str, Any]) -> None:
 
     Raises OSError where the kernel refuses one of them.
     """
-    from course.grader import seccomp
+    from course.grader.box import seccomp
 
     os.setsid()
     os.chdir(limits["scratch"])

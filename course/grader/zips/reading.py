@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from course.grader.zip_entries import shown
-from course.grader.zip_schemes import (
+from course.grader.zips.entries import shown
+from course.grader.zips.schemes import (
     KEYS,
     PLAIN,
     PLATFORMS,

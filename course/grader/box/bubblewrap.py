@@ -18,7 +18,7 @@ from pathlib import Path
 from course.grader.terms import ROOT, Limits, NoBox
 
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
-INSIDE = ("__init__", "zygote", "seccomp", "sandboxed", "channel", "wire")  # our files
+INSIDE = ("__init__", "zygote", "seccomp", "sandboxed", "channel", "wire")  # of here
 SCRATCH = "/scratch"  # a submission's own; /tmp may hold the environment itself
 CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc
 FIRST_USER, USERS = 1_879_000_000, 1_000_000  # far from anybody's
@@ -92,9 +92,10 @@ def privileges() -> tuple[str, ...]:
 def mounts(withheld: tuple[str, ...]) -> Iterator[str]:
     """What can be seen inside: the system, the environment, `lib`, and this package."""
     here = Path(__file__).parent
+    package = here.with_name("__init__.py")
     seen = [Path(path) for path in SYSTEM if Path(path).exists()]
     seen += [Path(sys.base_prefix), Path(sys.prefix), ROOT / "lib"]
-    seen += [here / f"{name}.py" for name in INSIDE]
+    seen += [package, *(here / f"{name}.py" for name in INSIDE)]
     if CPUINFO.exists():
         seen.append(CPUINFO)
     parents = {str(parent) for path in seen for parent in path.parents}

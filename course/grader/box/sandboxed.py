@@ -16,8 +16,8 @@ import socket
 import traceback
 from typing import Any, ClassVar
 
-from course.grader.channel import Channel, Closed
-from course.grader.wire import Unsendable
+from course.grader.box.channel import Channel, Closed
+from course.grader.box.wire import Unsendable
 
 MAX_TEXT = 100_000  # characters of printed text that are kept of one cell
 MAX_PICTURES = 8  # of one cell

@@ -4,7 +4,7 @@ Nothing is extracted. A name is cut into parts, an entry gets its `trouble` (it 
 out, it is a link, it is encrypted, …), and bytes are read within limits, whatever the
 headers say. The directory has a limit too, since `zipfile` reads all of it at once.
 
-Read in order: `opened`, `entries`, `content`, `shown`.
+Read in order: `opened`, `entries_of`, `content`, `shown`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from course.grader.parsing import MAX_FILE
+from course.grader.judging.parsing import MAX_FILE
 
 MAX_ENTRIES = 50_000
 MAX_DIRECTORY = 16 << 20  # bytes of names and headers; 50,000 of usual length take 6 MB
@@ -92,7 +92,7 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         yield bundle
 
 
-def entries(bundle: zipfile.ZipFile) -> list[Entry]:
+def entries_of(bundle: zipfile.ZipFile) -> list[Entry]:
     """All entries in the order of the directory, folders included."""
     return [_entry(info) for info in bundle.filelist]
 

@@ -1,7 +1,7 @@
 """From a platform's zip of a whole class to course/submitted, one notebook a student.
 
     entries ─ skip what is nobody's ─ one scheme ─ owners ─ attempts ─ one notebook each
-    zip_entries       zip_skips      zip_reading  zip_students  zip_attempts
+    entries       skips      reading  students  attempts
 
 Nothing is extracted: names in the zip only tell who a notebook belongs to, and its
 bytes go to a path that is made here. Whatever is not taken is named with its reason;
@@ -17,15 +17,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from course.grader import zip_entries
-from course.grader.parsing import MAX_FILE
-from course.grader.zip_attempts import Choice, File, choose
-from course.grader.zip_entries import Entry, disguise, shown
-from course.grader.zip_reading import Reading, decide
-from course.grader.zip_schemes import PLAIN, Claim
-from course.grader.zip_skips import no_answer, system_file
-from course.grader.zip_students import Table, folders
-from course.grader.zip_times import entry_moment, moment, stamp
+from course.grader.judging.parsing import MAX_FILE
+from course.grader.zips.attempts import Choice, File, choose
+from course.grader.zips.entries import (
+    Entry,
+    content,
+    disguise,
+    entries_of,
+    opened,
+    shown,
+)
+from course.grader.zips.reading import Reading, decide
+from course.grader.zips.schemes import PLAIN, Claim
+from course.grader.zips.skips import no_answer, system_file
+from course.grader.zips.students import Table, folders
+from course.grader.zips.times import entry_moment, moment, stamp
 
 MAX_READ = 4 * MAX_FILE  # bytes that are unpacked for one student
 
@@ -88,8 +94,8 @@ def collect(
     entries than a class could, or has no one naming scheme.
     """
     options = options or Options()
-    with zip_entries.opened(archive) as bundle:
-        entries = zip_entries.entries(bundle)
+    with opened(archive) as bundle:
+        entries = entries_of(bundle)
         others = frozenset(options.releases) - {homework}
         usable = [
             entry.parts for entry in entries if _notebook(entry, homework, others)
@@ -181,7 +187,7 @@ def _take(
         if unpacked + entry.info.file_size > MAX_READ:
             raise ValueError(f"one of files of over {MAX_READ >> 20} MB altogether")
         unpacked += entry.info.file_size
-        return zip_entries.content(bundle, entry)
+        return content(bundle, entry)
 
     choice = choose(files, found.homework, options.releases, read)
     found.over += [(file.entry.path, why) for file, why in choice.over]

@@ -1,0 +1,1 @@
+"""From a file to points: `parsing`, `intake`, then `referee`, `session`, `outputs`."""
