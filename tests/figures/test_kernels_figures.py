@@ -5,7 +5,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from lib.figures.kernels import (
-    ANCHORS,
+    BASELINES,
     bytes_of_tiles,
     roofline_of_rows,
     times_against_tokens,
@@ -13,11 +13,11 @@ from lib.figures.kernels import (
 )
 
 
-def row(m, size, ours, **anchors):
+def row(m, size, ours, **baselines):
     """A row of the committed results, as far as it is drawn."""
     nbytes = size * size // 2
     return {"m": m, "n": size, "k": size, "nbytes": nbytes, "ours": ours} | {
-        "anchors": anchors
+        "baselines": baselines
     }
 
 
@@ -69,7 +69,7 @@ def test_times_are_those_of_one_size_and_what_was_refused_is_left_out():
     figure = times_against_tokens(ROWS, 64, bandwidth=1000.0)
     (ax,) = figure.axes
     drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
-    names = {who: label for who, (label, _) in ANCHORS.items()}
+    names = {who: label for who, (label, _) in BASELINES.items()}
     assert drawn == {
         "ours, int4": [[1, 2.0], [8, 3.0]],
         names["cublas"]: [[1, 4.0], [8, 5.0]],
@@ -88,7 +88,7 @@ def test_the_roofline_has_a_point_for_every_time_below_its_bound():
     roof, *points = ax.lines
     x, y = roof.get_data()
     assert y == pytest.approx(np.minimum(x * 1e9, 2e10) / 1e12)
-    colours = {colour: label for label, colour in ANCHORS.values()}
+    colours = {colour: label for label, colour in BASELINES.values()}
     found = {}
     for line in points:
         label = colours.get(line.get_color(), line.get_color())

@@ -83,7 +83,7 @@ def test_a_new_file_there_makes_a_regrade_due_and_a_compiled_one_does_not(homewo
 
 def test_what_is_hashed_is_there_and_hashing_needs_no_torch():
     paths = [str(path.relative_to(ROOT)) for path in judges()]
-    assert len(paths) == len(set(paths)) > len(JUDGES)
+    assert len(paths) == len(set(paths)) > 20
     assert "lib/exercises/kernels/reading.py" in paths
     code = "import sys, course.grader.terms as t; t.judges(); print(*sys.modules)"
     done = subprocess.run(
