@@ -1,6 +1,7 @@
 """Real language models: load one, walk its layers, measure it.
 
-Nothing else of the course knows what a model is. Read in order: `load`, `walk`,
-`evaluate`. The names are imported from these files, so that `python -m lib.models.load`
-(which prepares SmolLM2 ahead of the first lecture) runs clean.
+Read in order: `load`, `walk`, `evaluate`; `llama` (what a block is), `hooks` (inputs),
+`sequential` (the one walk that changes a model); `rescale`, `quantize`, `checkpoint`;
+`packed_file`, `gguf_file`. The names are imported from these files, so that `python -m
+lib.models.load` (which prepares SmolLM2 ahead of the first lecture) runs clean.
 """
