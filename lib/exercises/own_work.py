@@ -9,10 +9,14 @@ import dis
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 
-ROUNDING = ("lib.quant", "lib.layers", "lib.kernels")  # what rounds, and leans on it
+PACKED = (  # what holds codes, and all that leans on it
+    *("lib.kernels", "lib.layers"),
+    *("lib.models.quantize", "lib.models.packed_file"),
+)
+ROUNDING = ("lib.quant", *PACKED, "lib.models.rescale", "lib.models.gguf_file")
 WITHHELD = {
-    "hw_formats": ("lib.formats", "ml_dtypes"),
-    "hw_kernels": ("lib.kernels", "lib.layers"),
+    "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
+    "hw_kernels": PACKED,
     "hw_linear": ROUNDING,
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),

@@ -1,12 +1,16 @@
 """`own_work` finds what a homework withholds, however it came in, and nothing else."""
 
+import ast
 import importlib
 import math
 import types
+from pathlib import Path
 
 import pytest
 
-from lib.exercises.own_work import own_work
+from lib.exercises.own_work import WITHHELD, is_within, own_work
+
+ROOT = Path(__file__).parents[2]
 
 lib = importlib.import_module("lib")
 formats = types.ModuleType("lib.formats")
@@ -91,3 +95,29 @@ def test_borrowed_work_is_named_kindly(function):
 def test_an_unknown_homework_is_an_error():
     with pytest.raises(ValueError, match="no homework 'hw_x'; known: hw_formats"):
         own_work("hw_x")
+
+
+def imports_of(path):
+    """What a file of lib imports from lib, by dotted names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("homework", WITHHELD)
+def test_what_leans_on_what_is_withheld_is_withheld_too(homework):
+    """Else the student's own check lets through what fails in the grader's box."""
+
+    def withheld(name):
+        return any(is_within(name, package) for package in WITHHELD[homework])
+
+    rooms = ("formats", "kernels", "layers", "models", "prune", "quant")
+    paths = [path for room in rooms for path in (ROOT / "lib" / room).rglob("*.py")]
+    assert len(paths) > 80
+    for path in paths:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        name = name.removesuffix(".__init__")
+        if not withheld(name):
+            assert not [used for used in imports_of(path) if withheld(used)], name
