@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ HOPPER = 90
 SHARED = 227 << 10  # bytes that a program may have
 WARPS, STAGES = 4, 3
 SECONDS = 60.0
+WHOLE = [["tt.divisibility", 16]]  # of an argument that 16 divides
 SIZES = {"i8": 1, "i16": 2, "f16": 2, "bf16": 2, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
 
 
@@ -47,6 +49,16 @@ class Compiled:
         """Instructions that have all of `parts` in their names."""
         named = self.instructions.items()
         return sum(n for name, n in named if all(part in name for part in parts))
+
+
+def argument_types(
+    kernel: Any, pointers: dict[str, Any], constants: Iterable[str]
+) -> dict[str, Any]:
+    """Of each argument: constexpr, its pointer's dtype, or int32."""
+    return {
+        name: "constexpr" if name in constants else pointers.get(name, "i32")
+        for name in kernel.arg_names
+    }
 
 
 def compiled(name: str, source: Any, options: dict, *, ptx: bool = False) -> Compiled:
@@ -195,15 +207,9 @@ def _compile_asked(
         module.triton, module.tl = triton, tl
         spec.loader.exec_module(module)
         kernel = getattr(module, name)
-        types = {
-            argument: "constexpr"
-            if argument in constants
-            else pointers.get(argument, "i32")
-            for argument in kernel.arg_names
-        }
-        whole = [["tt.divisibility", 16]]
+        types = argument_types(kernel, pointers, constants)
         attributes = {
-            (at,): whole
+            (at,): WHOLE
             for at, argument in enumerate(kernel.arg_names)
             if argument in divisible
         }

@@ -74,21 +74,32 @@ def smollm2():
     return load_model()
 
 
+def llama_of(**settings):
+    """A Llama of 2 layers and 40 tokens, or as `settings` say, with random weights."""
+    torch.manual_seed(0)
+    shape = {
+        "vocab_size": 40,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 64,
+    }
+    config = LlamaConfig(**shape | settings)
+    return LlamaForCausalLM(config).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def small_llama():
+    """A maker of such models: `small_llama(num_hidden_layers=1)`."""
+    return llama_of
+
+
 @pytest.fixture
 def tiny_llama():
-    """A Llama of 2 layers and 40 tokens, with random weights and a tied head."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=40,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-    )
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
+    """The model of most tests, its head tied to the embeddings."""
+    return llama_of(tie_word_embeddings=True)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.rescale import AWQ, scale_model
 from lib.quant.hessian import Hessian
@@ -100,19 +99,8 @@ def test_a_scaled_model_computes_what_it_did(tiny_llama):
     assert worst < 1e-5, f"the logits moved by {worst:.1e} of their size"
 
 
-def test_biases_are_scaled_with_their_rows():
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=40,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        attention_bias=True,
-        mlp_bias=True,
-    )
-    model = LlamaForCausalLM(config).eval().requires_grad_(False)
+def test_biases_are_scaled_with_their_rows(small_llama):
+    model = small_llama(num_hidden_layers=1, attention_bias=True, mlp_bias=True)
     biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
     assert len(biases) == 7
     for bias in biases:

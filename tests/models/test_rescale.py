@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.hooks import capture_inputs
 from lib.models.llama import norm_feeds
@@ -15,17 +14,14 @@ QUERY, GATE = "model.layers.1.self_attn.q_proj", "model.layers.1.mlp.gate_proj"
 
 
 @pytest.fixture
-def model():
-    torch.manual_seed(0)
-    config = LlamaConfig(
+def model(small_llama):
+    return small_llama(
         vocab_size=96,
         hidden_size=32,
         intermediate_size=48,
-        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
     )
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 @pytest.fixture

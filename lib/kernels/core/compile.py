@@ -6,7 +6,7 @@ Each operation's `cases.py` lists its kernels in the tiles worth looking at, by
 
 from collections.abc import Iterator
 
-from lib.hopper import Compiled, compiled
+from lib.hopper import WHOLE, Compiled, argument_types, compiled
 from lib.kernels.core.compiler import INTERPRETED, MISSING
 
 POINTERS = {  # dtypes of arguments that several operations have; the rest are int32
@@ -40,15 +40,9 @@ def compile_kernel(
     from triton.compiler import ASTSource
 
     pointers = POINTERS | pointers
-    types = {
-        argument: "constexpr"
-        if argument in constants
-        else pointers.get(argument, "i32")
-        for argument in kernel.arg_names
-    }
-    divisible = [["tt.divisibility", 16]]
+    types = argument_types(kernel, pointers, constants)
     attributes = {
-        path: divisible
+        path: WHOLE
         for argument, path in _paths(types)
         if argument in (ALIGNED | ROUND) - constants.keys()
     }
