@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from course.grader.terms import Limits
+
 ROOT = Path(__file__).parents[2]
 LIB = ROOT / "lib"
 DOCUMENTS = [
@@ -200,3 +202,13 @@ def test_the_order_is_import_linter_s():
     assert len(held) == 1, "one contract is about the rooms of lib"
     layers = [set(re.findall(r"\w+", layer)) for layer in held[0]["layers"]]
     assert layers == order_in_the_text()[0]
+
+
+def test_the_sandbox_s_limits_are_those_of_the_grader():
+    limits, said = Limits(), (ROOT / "SECURITY.md").read_text()
+    for words in (
+        f"{limits.call_s:g} seconds a call or cell, {limits.total_s:g} in all",
+        f"{limits.memory >> 30} GB of memory, {limits.files >> 20} MB of files",
+        f"{limits.processes} processes",
+    ):
+        assert words in " ".join(said.split()), words
