@@ -96,11 +96,7 @@ check: python ## what takes minutes: lint, imports, types, tests of lib and tool
 
 processors: python ## the same numbers under other instruction sets and threads [T=path]
 	@$(environment) --extra dev
-	@for set in default avx2; do for threads in 1 2; do \
-	  echo "ATEN_CPU_CAPABILITY=$$set, $$threads threads"; \
-	  ATEN_CPU_CAPABILITY=$$set OMP_NUM_THREADS=$$threads \
-	  $(bin)/python -m pytest $(tests) $(or $(T),$(addprefix tests/,$(numbers))) \
-	  || exit 1; done; done
+	@$(bin)/python tools/processors.py $(tests) $(or $(T),$(addprefix tests/,$(numbers)))
 
 notebooks: python ## run every lecture again and store it clean
 	@$(environment) --extra dev
