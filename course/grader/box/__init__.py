@@ -2,5 +2,6 @@
 
 Around it: `bubblewrap` (what is seen inside), `box`, `sandbox` (the handle of one
 submission's process), `memory`. Inside: `zygote`, `seccomp`, `sandboxed`. Through the
-wall: `wire` and `channel`, values as plain bytes. This file is seen inside as well.
+wall: `channel`, `wire`, `regions` and `sharing`, values as plain bytes. This file is
+seen inside as well.
 """

@@ -18,6 +18,7 @@ from course.grader.box.bubblewrap import INSTALL, command
 from course.grader.box.channel import Channel
 from course.grader.box.memory import grown, pages
 from course.grader.box.sandbox import Sandbox
+from course.grader.box.sharing import Journal
 from course.grader.box.zygote import READY
 from course.grader.terms import Limits, NoBox
 
@@ -79,14 +80,17 @@ class Box:
         """Bytes of memory of all processes inside, beyond what a fork shares."""
         return grown(self.family(), self.given)
 
-    def sandbox(self) -> Sandbox:
-        """Fork a sandboxed process for one submission."""
+    def sandbox(self, journal: Journal | None = None) -> Sandbox:
+        """Fork a sandboxed process for one submission.
+
+        `journal` is where changes of a test's arguments are noted, to be undone.
+        """
         channel, its_channel = socket.socketpair()
         leash, its_leash = socket.socketpair()
         with its_channel, its_leash:
             fds = [its_leash.fileno(), its_channel.fileno()]
             socket.send_fds(self.control, [b"c"], fds)
-        return Sandbox(Channel(channel), leash, self.limits, self.used)
+        return Sandbox(Channel(channel), leash, self.limits, self.used, journal)
 
     def close(self) -> None:
         """End the zygote, and with it everything inside."""

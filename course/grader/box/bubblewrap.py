@@ -18,7 +18,10 @@ from pathlib import Path
 from course.grader.terms import ROOT, Limits, NoBox
 
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
-INSIDE = ("__init__", "zygote", "seccomp", "sandboxed", "channel", "wire")  # of here
+INSIDE = (  # of here
+    *("__init__", "zygote", "seccomp", "sandboxed"),
+    *("channel", "wire", "sharing", "regions"),
+)
 SCRATCH = "/scratch"  # a submission's own; /tmp may hold the environment itself
 CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc
 FIRST_USER, USERS = 1_879_000_000, 1_000_000  # far from anybody's

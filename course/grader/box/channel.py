@@ -17,6 +17,7 @@ from course.grader.box.wire import (
     MAX_BLOBS,
     MAX_JSON,
     Forged,
+    Nothing,
     Stub,
     decode,
     encode,
@@ -40,11 +41,12 @@ class Channel:
         self,
         value: Any,
         callables: list[Callable[..., Any]] | None = None,
+        shared: Nothing | None = None,
         *,
         deadline: float = math.inf,
     ) -> None:
         """Send one frame; `Unsendable` (and nothing sent), `Closed` or TimeoutError."""
-        pieces = encode(value, callables)
+        pieces = encode(value, callables, shared)
         if max(map(len, pieces)) <= SMALL:
             pieces = [b"".join(pieces)]  # one trip to the kernel, not three
         for piece in pieces:
@@ -57,13 +59,20 @@ class Channel:
                 except OSError as error:
                     raise Closed(str(error)) from None
 
-    def receive(self, stub: Stub | None = None, *, deadline: float = math.inf) -> Any:
+    def receive(
+        self,
+        stub: Stub | None = None,
+        shared: Nothing | None = None,
+        *,
+        deadline: float = math.inf,
+    ) -> Any:
         """The next frame's value; `Forged`, `Closed`, or TimeoutError at `deadline`."""
         text_size, blobs_size = HEADER.unpack(self._exactly(HEADER.size, deadline))
         if text_size > MAX_JSON or blobs_size > MAX_BLOBS:
             raise Forged(f"a frame of {text_size:,} + {blobs_size:,} bytes")
         text = self._exactly(text_size, deadline)
-        return decode(bytes(text), self._exactly(blobs_size, deadline), stub)
+        blobs = self._exactly(blobs_size, deadline)
+        return decode(bytes(text), blobs, stub, shared)
 
     def close(self) -> None:
         """Hang up."""

@@ -16,7 +16,8 @@ from typing import Any
 
 from course.grader.box.channel import Channel, Closed
 from course.grader.box.memory import Watch
-from course.grader.box.wire import Forged, Unsendable
+from course.grader.box.regions import Forged, Unsendable
+from course.grader.box.sharing import Journal, Sent
 from course.grader.terms import Limits
 
 
@@ -36,11 +37,13 @@ class Sandbox:
         leash: socket.socket,
         limits: Limits,
         used: Callable[[], int],
+        journal: Journal | None = None,
     ) -> None:
         self.channel, self.leash, self.limits = channel, leash, limits
         self.end = time.monotonic() + limits.total_s
         self.watch = Watch(used, limits.memory, leash)
         self.stopped: str | None = None  # the limit that was hit
+        self.journal = journal or Journal()  # of what its functions changed
 
     def run(self, source: str, *, pictures: bool = True) -> list[dict[str, Any]]:
         """Run a cell; the outputs that it claims (check them). `pictures` take time.
@@ -52,21 +55,34 @@ class Sandbox:
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[str, Any, str]:
         """Call a function: ("value", result, printed) or ("error", told, printed).
 
-        That is what it claims: check it. Raises `Stopped` at a limit, and `Unsendable`
-        for an argument that is no plain value.
+        That is what it claims: check it. Arguments that it claims to have changed are
+        changed, until `journal` undoes it (sharing.py). Raises `Stopped` at a limit,
+        and `Unsendable` for an argument that is no plain value.
         """
         callables: list[Callable[..., Any]] = []
-        return self._ask(("call", name, args, kwargs), callables)
+        shared = Sent()
+        answer = self._ask(("call", name, args, kwargs), callables, shared)
+        match answer:
+            case (kind, what, printed, changes):
+                try:
+                    shared.write_back(changes, self.journal)
+                except Forged as error:
+                    self.stop(f"it changed what no function changes ({error})")
+                    raise Stopped(self.stopped) from None
+                return kind, what, printed
+        return answer
 
-    def _ask(self, request: tuple, callables: list | None) -> Any:
+    def _ask(
+        self, request: tuple, callables: list | None, shared: Sent | None = None
+    ) -> Any:
         """Send, serve the callbacks, return the answer; `Stopped` at a limit."""
         if self.stopped:
             raise Stopped(self.stopped)
         deadline = min(time.monotonic() + self.limits.call_s, self.end)
         try:
-            self.channel.send(request, callables, deadline=deadline)
+            self.channel.send(request, callables, shared, deadline=deadline)
             while True:
-                answer = self.channel.receive(deadline=deadline)
+                answer = self.channel.receive(None, shared, deadline=deadline)
                 match answer:  # a type first: an array's == is no truth
                     case (str("callback"), int(number), tuple(args), dict(kwargs)):
                         reply = self._call_back(number, args, kwargs, callables or [])

@@ -17,7 +17,8 @@ import traceback
 from typing import Any, ClassVar
 
 from course.grader.box.channel import Channel, Closed
-from course.grader.box.wire import Unsendable
+from course.grader.box.regions import Unsendable
+from course.grader.box.sharing import Received
 
 MAX_TEXT = 100_000  # characters of printed text that are kept of one cell
 MAX_PICTURES = 8  # of one cell
@@ -35,11 +36,12 @@ class SandboxedProcess:
         """Do what comes, until the other side hangs up."""
         with contextlib.suppress(Closed):
             while True:
-                request = self.channel.receive(self.stand_in)
+                shared = Received()
+                request = self.channel.receive(self.stand_in, shared)
                 if request[0] == "run":
                     self.channel.send(self.run(*request[1:]))
                 else:
-                    self.answer(*request[1:])
+                    self.answer(shared, *request[1:])
 
     def run(self, source: str, pictures: bool) -> list[dict[str, Any]]:
         """Run one cell; what it showed, as plain output nodes, drawn or not."""
@@ -59,9 +61,17 @@ class SandboxedProcess:
             outputs.append({"output_type": "error", **told(error)})
         return outputs
 
-    def answer(self, name: str, args: tuple, kwargs: dict) -> None:
-        """Call the student's function `name`; send back its value or its exception."""
+    def answer(self, shared: Received, name: str, args: tuple, kwargs: dict) -> None:
+        """Call the student's function `name`; send back its value or its exception.
+
+        And what has become of its arguments, which are `shared`.
+        """
         printed = io.StringIO()
+
+        def send(kind: str, what: Any) -> None:
+            said = printed.getvalue()[:MAX_TEXT]
+            self.channel.send((kind, what, said, shared.changes()), shared=shared)
+
         try:
             function = self.shell.user_ns.get(name)
             if not callable(function):
@@ -72,12 +82,15 @@ class SandboxedProcess:
             ):
                 value = function(*args, **kwargs)
             try:
-                self.channel.send(("value", value, printed.getvalue()[:MAX_TEXT]))
+                send("value", value)
             except Unsendable as error:
                 raise TypeError(f"{name} returned {error}") from None
         except BaseException as error:  # SystemExit too: it ends the call, not the box
-            reply = told(error)
-            self.channel.send(("error", reply, printed.getvalue()[:MAX_TEXT]))
+            try:
+                send("error", told(error))
+            except Unsendable as why:
+                unsent = TypeError(f"{name} left in its arguments {why}")
+                self.channel.send(("error", told(unsent), "", ([], [])))
 
     def stand_in(self, number: int) -> Any:
         """A function of the test's: calling it asks the other side."""

@@ -1,18 +1,19 @@
 """Values as plain bytes: all that passes between the tests and a student's code.
 
     frame = JSON length (4 bytes) | blobs' length (8 bytes) | JSON | blobs
+    JSON  = {"regions": [[bytes, held], ...], "value": node}
 
-The JSON is a tree of tagged nodes, `["i", "7"]`, and a tensor is a dtype, a shape and a
-blob. Nothing is ever unpickled or looked up by a name of the sender's choice, so that
-whatever bytes arrive, decoding builds numbers, strings, containers, tensors, arrays,
-dataclasses of `lib` and stand-ins for functions, or raises `Forged`.
+The value is a tree of tagged nodes, `["i", "7"]`, and a tensor is a dtype, a shape and
+a place in a region of memory (regions.py). Nothing is ever unpickled or looked up by a
+name of the sender's choice, so that whatever bytes arrive, decoding builds numbers,
+strings, containers, tensors, arrays, dataclasses of `lib` and stand-ins for functions,
+or raises `Forged`. What the two sides of a call share is sharing.py's.
 
 Read in order: `encode`, `decode`.  channel.py sends the frames.
 """
 
 import dataclasses
 import json
-import math
 import struct
 import sys
 from collections.abc import Callable
@@ -21,45 +22,38 @@ from typing import Any
 import numpy as np
 import torch
 
+from course.grader.box.regions import (
+    MAX_BYTES,
+    NUMPY_KINDS,
+    TORCH_DTYPES,
+    Forged,
+    Packer,
+    Unsendable,
+    checked_shape,
+    leaf_at,
+)
+from course.grader.box.sharing import Nothing
+
 HEADER = struct.Struct("!IQ")  # bytes of JSON, bytes of blobs
 DOUBLE = struct.Struct("!d")  # a float's own bits, a NaN's sign among them
 MAX_JSON = 16 << 20  # as Python objects, JSON takes up to 20 times its bytes
-MAX_BLOBS = 128 << 20  # and `tolist` makes 8 to 32 bytes of one
+MAX_BLOBS = MAX_BYTES  # and `tolist` makes 8 to 32 bytes of one
 MAX_DEPTH = 40
 MAX_NODES = 500_000  # what is long goes as a tensor
 MAX_KEYS = 20_000  # of all sets and dicts: numbers that collide cost their square
-MAX_DIMENSIONS = 16
-TORCH_DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
-        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
-        *(torch.complex64, torch.complex128),
-        *(torch.float8_e4m3fn, torch.float8_e5m2),
-    )
-}
-NUMPY_KINDS = "biufc"  # booleans, integers, floats, complex: never objects
 DATACLASS_HOME = "lib"
 
 Node = list
 Stub = Callable[[int], Callable[..., Any]]
 
 
-class Forged(ValueError):  # noqa: N818 (it is what the sender did, not a slip of ours)
-    """Bytes that no honest sender would send."""
-
-
-class Unsendable(TypeError):  # noqa: N818
-    """A value of a type that does not cross."""
-
-
 class _Encoder:
-    """Turns one value into a tree and the blobs that it points to."""
+    """Turns one value into a tree, and the bytes that it points to."""
 
-    def __init__(self, callables: list[Callable[..., Any]] | None) -> None:
-        self.blobs: list[memoryview] = []
-        self.size = 0  # of all blobs
-        self.callables = callables
+    def __init__(self, callables: list[Callable[..., Any]] | None, shared: Nothing):
+        self.callables, self.shared = callables, shared
+        self.packer = Packer(shared.here())
+        self.texts: list[bytes] = []  # the bytes objects, in their order
 
     def node(self, value: Any, depth: int = 0) -> Node:
         """The tagged node of `value`."""
@@ -76,19 +70,19 @@ class _Encoder:
                 return ["f", DOUBLE.pack(value).hex()]
             case str():
                 return ["s", str(value)]
-            case bytes() | bytearray():
-                return ["y", self.blob(bytes(value))]
-            case torch.Tensor():
-                return self.tensor(value)
-            case np.ndarray() | np.generic():
-                return self.array(value)
+            case bytes():
+                return ["y", self.text(value)]
             case torch.dtype():
                 return ["dtype", str(value).removeprefix("torch.")]
-            case list() | tuple() | set() | frozenset():
+            case np.generic():
+                return self.array(np.asarray(value), scalar=True)
+            case tuple() | frozenset():
                 return self.sequence(value, depth)
-            case dict():
-                pairs = value.items()
-                return ["d", [[self.node(x, depth + 1) for x in kv] for kv in pairs]]
+        if (number := self.shared.number(value)) is not None:
+            return ["same", number]
+        if (node := self.held(value, depth)) is not None:
+            self.shared.wrote(value, node)
+            return node
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self.dataclass(value, depth)
         if callable(value) and self.callables is not None:
@@ -96,6 +90,22 @@ class _Encoder:
             return ["call", len(self.callables) - 1]
         kind = type(value)
         raise Unsendable(f"a {kind.__module__}.{kind.__qualname__} is no plain value")
+
+    def held(self, value: Any, depth: int) -> Node | None:
+        """The node of what can change in place; None for anything else."""
+        match value:
+            case torch.Tensor():
+                return self.tensor(value)
+            case np.ndarray():
+                return self.array(value)
+            case bytearray():
+                return ["Y", self.text(bytes(value))]
+            case list() | set():
+                return self.sequence(value, depth)
+            case dict():
+                pairs = value.items()
+                return ["d", [[self.node(x, depth + 1) for x in kv] for kv in pairs]]
+        return None
 
     def sequence(self, value: Any, depth: int) -> Node:
         """A list, a tuple (torch.Size too) or a set."""
@@ -116,57 +126,74 @@ class _Encoder:
         return ["D", kind.__module__, kind.__qualname__, fields]
 
     def tensor(self, value: torch.Tensor) -> Node:
-        """Dtype, shape, requires_grad, and the elements in row-major order."""
+        """Dtype, shape, strides, requires_grad, and where its elements are."""
         name = str(value.dtype).removeprefix("torch.")
         if name not in TORCH_DTYPES or value.layout != torch.strided:
             raise Unsendable(f"a tensor of {value.dtype}, {value.layout}")
-        dense = value.detach().cpu().contiguous().resolve_conj().resolve_neg()
-        flat = dense.reshape(-1).view(torch.uint8).numpy()
-        shape = list(value.shape)
-        return ["T", name, shape, bool(value.requires_grad), self.blob(flat.data)]
+        plain = value.detach().cpu().resolve_conj().resolve_neg()
+        copied = plain.data_ptr() != value.data_ptr()
+        leaf, place = self.packer.add(plain, copied=copied)
+        grad = bool(value.requires_grad)
+        return ["T", name, list(leaf.shape), list(leaf.stride()), grad, place]
 
-    def array(self, value: np.ndarray | np.generic) -> Node:
-        """Dtype, shape, whether it is a scalar, and the elements in row-major order."""
+    def array(self, value: np.ndarray, *, scalar: bool = False) -> Node:
+        """Dtype, shape, strides, whether it is a scalar or may be written to, where."""
         if value.dtype.kind not in NUMPY_KINDS:
             raise Unsendable(f"an array of {value.dtype}")
         little = value.dtype.newbyteorder("<")
-        dense = np.ascontiguousarray(value, little).reshape(-1).view(np.uint8)
-        scalar = isinstance(value, np.generic)
-        return ["A", little.str, list(value.shape), scalar, self.blob(dense.data)]
+        plain = value.astype(little, copy=False)
+        leaf, place = self.packer.add(plain, copied=plain is not value)
+        flags = "scalar" if scalar else "w" if value.flags.writeable else "r"
+        return ["A", little.str, list(leaf.shape), list(leaf.strides), flags, place]
 
-    def blob(self, content: bytes | memoryview) -> list[int]:
-        """Keep `content` to be sent behind the JSON; its number and length."""
-        view = memoryview(content)
-        self.blobs.append(view)
-        self.size += view.nbytes
-        return [len(self.blobs) - 1, view.nbytes]
+    def text(self, content: bytes) -> int:
+        """Keep `content` to be sent behind the JSON; its length."""
+        self.texts.append(content)
+        return len(content)
 
 
 def encode(
-    value: Any, callables: list[Callable[..., Any]] | None = None
+    value: Any,
+    callables: list[Callable[..., Any]] | None = None,
+    shared: Nothing | None = None,
 ) -> list[bytes | memoryview]:
     """The pieces of the frame that holds `value`; functions go to `callables`.
 
     Raises `Unsendable` for what is no plain value, and for frames over the limits.
     """
-    encoder = _Encoder(callables)
+    shared = shared or Nothing()
+    encoder = _Encoder(callables, shared)
     try:
-        text = json.dumps(encoder.node(value)).encode()
+        tree = encoder.node(value)
+        regions = encoder.packer.pack()  # which fills in the places
+        sizes = [len(region.content) for region in regions]
+        held = shared.packed(regions)
+        frame = {"regions": [*zip(sizes, held, strict=True)], "value": tree}
+        text = json.dumps(frame).encode()
         parts = text.count(b"[")
     except RecursionError:
         raise Unsendable(f"nested more than {MAX_DEPTH} deep") from None
-    size = encoder.size
+    size = sum(sizes) + sum(map(len, encoder.texts))
     if len(text) > MAX_JSON or size > MAX_BLOBS or parts > 2 * MAX_NODES:
         raise Unsendable(f"{len(text) + size:,} bytes are too many to send")
-    return [HEADER.pack(len(text), size), text, *encoder.blobs]
+    contents = [region.content for region in regions]
+    return [HEADER.pack(len(text), size), text, *contents, *encoder.texts]
 
 
 class _Decoder:
     """Rebuilds a value from a tree that anybody may have written."""
 
-    def __init__(self, blobs: memoryview, stub: Stub | None) -> None:
-        self.blobs, self.stub = blobs, stub
-        self.used = self.nodes = self.next_blob = self.keys = 0
+    def __init__(self, blobs: memoryview, stub: Stub | None, shared: Nothing) -> None:
+        self.blobs, self.stub, self.shared = blobs, stub, shared
+        self.known = len(shared.regions)  # regions from an earlier frame
+        self.used = self.nodes = self.keys = self.bytes = 0
+        self.fresh: list[torch.Tensor] = []  # the regions that came with the frame
+
+    def regions(self, claimed: Any) -> None:
+        """Lay the regions of a frame into memory of their own."""
+        contents = [self.blob(size) for size, _ in claimed]
+        self.fresh = [laid(content) for content in contents]
+        self.shared.unpacked(self.fresh, contents, [held for _, held in claimed])
 
     def value(self, node: Any, depth: int = 0) -> Any:
         """The value of a tagged node, or `Forged`."""
@@ -184,28 +211,43 @@ class _Decoder:
                 return DOUBLE.unpack(bytes.fromhex(digits))[0]
             case ["s", str(text)]:
                 return text
-            case ["y", place]:
-                return bytes(self.blob(place))
-            case ["l", list(items)]:
-                return [self.value(item, depth + 1) for item in items]
+            case ["y", size]:
+                return bytes(self.blob(size))
             case ["t", list(items)]:
                 return tuple([self.value(item, depth + 1) for item in items])
+            case ["dtype", str(name)]:
+                return TORCH_DTYPES[name]
+            case ["A", str(name), list(shape), list(steps), "scalar", place]:
+                return self.array(name, shape, steps, place)[()]
+            case ["D", str(module), str(name), dict(fields)]:
+                return self.dataclass(module, name, fields, depth)
+            case ["same", int(number)]:
+                return self.shared.recall(number)
+            case ["call", int(number)] if self.stub and not isinstance(number, bool):
+                return self.stub(number)
+        value = self.held(node, depth)
+        self.shared.read(value)
+        return value
+
+    def held(self, node: Any, depth: int) -> Any:
+        """The value of a node that stands for what can change in place."""
+        match node:
+            case ["T", str(name), list(shape), list(steps), bool(grad), place]:
+                return self.tensor(name, shape, steps, grad, place)
+            case ["A", str(name), list(shape), list(steps), ("w" | "r") as may, place]:
+                array = self.array(name, shape, steps, place)
+                array.flags.writeable = may == "w"
+                return array
+            case ["Y", size]:
+                return bytearray(self.blob(size))
+            case ["l", list(items)]:
+                return [self.value(item, depth + 1) for item in items]
             case ["set", list(items)]:
                 self.hashed(items)
                 return {self.value(item, depth + 1) for item in items}
             case ["d", list(pairs)]:
                 self.hashed(pairs)
                 return dict([self.pair(pair, depth + 1) for pair in pairs])
-            case ["dtype", str(name)]:
-                return TORCH_DTYPES[name]
-            case ["T", str(name), list(shape), bool(grad), place]:
-                return self.tensor(name, shape, grad, place)
-            case ["A", str(name), list(shape), bool(scalar), place]:
-                return self.array(name, shape, scalar, place)
-            case ["D", str(module), str(name), dict(fields)]:
-                return self.dataclass(module, name, fields, depth)
-            case ["call", int(number)] if self.stub and not isinstance(number, bool):
-                return self.stub(number)
         raise Forged(f"no such node: {str(node)[:60]}")
 
     def hashed(self, keys: list) -> None:
@@ -219,48 +261,52 @@ class _Decoder:
         key, value = pair
         return self.value(key, depth), self.value(value, depth)
 
-    def blob(self, place: Any) -> memoryview:
-        """The next blob: each is used once, in order, so that none counts twice."""
-        number, size = place
-        if type(number) is not int or type(size) is not int:
-            raise Forged("a blob's place is two integers")
-        if number != self.next_blob or not 0 <= size <= len(self.blobs) - self.used:
-            raise Forged(f"blob {number} of {size} bytes is not there")
-        self.next_blob += 1
+    def blob(self, size: Any) -> memoryview:
+        """The next bytes behind the JSON: each is used once, in order."""
+        if type(size) is not int or not 0 <= size <= len(self.blobs) - self.used:
+            raise Forged(f"{str(size)[:20]} bytes are not there")
         self.used += size
         return self.blobs[self.used - size : self.used]
 
-    def elements(self, shape: list, itemsize: int, place: Any) -> memoryview:
-        """The blob of an array of that shape."""
-        if len(shape) > MAX_DIMENSIONS or any(
-            type(length) is not int or not 0 <= length < 1 << 48 for length in shape
-        ):
-            raise Forged(f"shape {str(shape)[:60]}")
-        content = self.blob(place)
-        if math.prod(shape) * itemsize != len(content):
-            raise Forged(f"shape {shape} of {itemsize} bytes is not {len(content)}")
-        return content
+    def memory(self, shape: list, steps: list, itemsize: int, place: Any) -> tuple:
+        """The memory that a leaf lies in, and its first byte there."""
+        number, byte = place
+        if type(number) is not int or type(byte) is not int or number < 0 or byte < 0:
+            raise Forged("a place is two integers")
+        if number < self.known:
+            return self.shared.memory(number, shape, steps, itemsize, byte), byte
+        return self.fresh[number - self.known], byte
 
-    def tensor(self, name: str, shape: list, grad: bool, place: Any) -> torch.Tensor:
-        """A fresh tensor on the CPU."""
+    def count(self, shape: list, steps: list, itemsize: int, lowest: int) -> int:
+        """The bytes of a leaf's elements, counted among all of the frame."""
+        size = checked_shape(shape, steps, itemsize, lowest)
+        self.bytes += size
+        if self.bytes > MAX_BLOBS:
+            raise Forged(f"elements of more than {MAX_BLOBS:,} bytes")
+        return size
+
+    def tensor(
+        self, name: str, shape: list, steps: list, grad: bool, place: Any
+    ) -> torch.Tensor:
+        """A tensor on the CPU, in the memory of its region."""
         dtype = TORCH_DTYPES[name]
-        content = self.elements(shape, dtype.itemsize, place)
-        flat = torch.empty(len(content), dtype=torch.uint8)
-        flat.numpy()[:] = np.frombuffer(content, np.uint8)
-        if dtype == torch.bool:
-            flat.clamp_(max=1)  # a byte of 7 is a truth that torch trips over
-        whole = flat.view(dtype).reshape(shape)
+        if not self.count(shape, steps, dtype.itemsize, 0):
+            whole = torch.empty_strided(shape, steps, dtype=dtype)
+        else:
+            wide = [step * dtype.itemsize for step in steps]
+            memory, byte = self.memory(shape, wide, dtype.itemsize, place)
+            whole = leaf_at(memory, "T", name, shape, steps, byte)
         return whole.requires_grad_() if grad and dtype.is_floating_point else whole
 
-    def array(self, name: str, shape: list, scalar: bool, place: Any) -> Any:
-        """A fresh array, or the one scalar in it."""
+    def array(self, name: str, shape: list, steps: list, place: Any) -> np.ndarray:
+        """An array in the memory of its region."""
         dtype = np.dtype(name) if len(name) < 8 else None
         if dtype is None or dtype.kind not in NUMPY_KINDS or dtype.hasobject:
             raise Forged(f"an array of {name[:20]!r}")
-        content = self.elements(shape, dtype.itemsize, place)
-        raw = np.frombuffer(content, np.uint8).copy()
-        whole = (raw != 0 if dtype.kind == "b" else raw.view(dtype)).reshape(shape)
-        return whole[()] if scalar and not shape else whole
+        if not self.count(shape, steps, dtype.itemsize, -1 << 48):
+            return np.empty(shape, dtype)
+        memory, byte = self.memory(shape, steps, dtype.itemsize, place)
+        return leaf_at(memory, "A", name, shape, steps, byte)
 
     def dataclass(self, module: str, name: str, fields: dict, depth: int) -> Any:
         """A dataclass of `lib`, made by its own checks; no other name is looked up."""
@@ -276,7 +322,18 @@ class _Decoder:
         return kind(**values)
 
 
-def decode(text: bytes, blobs: memoryview, stub: Stub | None = None) -> Any:
+def laid(content: memoryview) -> torch.Tensor:
+    """Fresh memory with these bytes."""
+    memory = torch.empty(len(content), dtype=torch.uint8)
+    return memory.copy_(torch.frombuffer(content, dtype=torch.uint8))
+
+
+def decode(
+    text: bytes,
+    blobs: memoryview,
+    stub: Stub | None = None,
+    shared: Nothing | None = None,
+) -> Any:
     """The value in a frame's JSON and blobs; `stub` makes the stand-in of a function.
 
     Raises `Forged` for anything that `encode` does not write.
@@ -284,10 +341,14 @@ def decode(text: bytes, blobs: memoryview, stub: Stub | None = None) -> Any:
     if text.count(b"[") + text.count(b"{") > 2 * MAX_NODES:
         raise Forged(f"more than {2 * MAX_NODES:,} parts")  # before they are made
     try:
-        tree = json.loads(
+        frame = json.loads(
             str(text, "ascii"), parse_constant=_no_constant, parse_float=_no_constant
         )
-        return _Decoder(blobs, stub).value(tree)
+        if blobs.readonly:  # no tensor is made of that
+            blobs = memoryview(bytearray(blobs))
+        decoder = _Decoder(blobs, stub, shared or Nothing())
+        decoder.regions(frame["regions"])
+        return decoder.value(frame["value"])
     except Forged:
         raise
     except Exception as error:  # whatever went wrong, the sender's bytes did it

@@ -324,3 +324,53 @@ def test_a_reply_of_no_known_shape_costs_the_call_only(box, monkeypatch):
     cells, verdict = graded(box, "def f(x): return x", "f(1)", "assert f(1) == 5")
     assert points(cells) == [0.0, 2.0]
     assert verdict.limits == ["it sent what no function returns"]
+
+
+# ------------------------------------------------------------------ as at the desk
+
+AT_HOME = """
+import torch
+x = torch.tensor([[3.0, -1.0], [4.0, 2.0]])
+got = f({argument})
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "argument", "then", "due"),
+    [
+        ("x.clamp_(min=0)", "x", "assert x.min() == 0", 2.0),
+        ("x.clamp_(min=0)", "x[0]", "assert x.min() == 0 and x[1].sum() == 6", 2.0),
+        ("x.clamp_(min=0)", "x", "assert torch.equal(got, x.clamp(min=-1))", 2.0),
+        ("x.clone().clamp_(min=0)", "x", "assert x.min() == -1", 2.0),
+        ("x.view(-1)", "x.T", "pass", 0.0),
+        ("x.reshape(-1)", "x.T", "assert got.tolist() == [3, 4, -1, 2]", 2.0),
+        ("x.T", "x", "got.view(-1)", 0.0),
+        ("x[:1]", "x", "x.zero_()\nassert not got.any()", 2.0),
+        ("x.append(1)", "ys := [2]", "assert ys == [2, 1]", 2.0),
+    ],
+)
+def test_a_call_in_the_box_is_what_it_is_at_the_desk(box, answer, argument, then, due):
+    """The same points for the plain function and for the one in the box."""
+    answer = f"def f(x): return {answer}"
+    test = AT_HOME.format(argument=argument, then=then)
+    cells, verdict = graded(box, answer, test)
+    assert points(cells) == [due], said(cells["test_0"])
+    assert verdict.state == "graded"
+    try:
+        exec(f"{answer}\n{test}", {})
+    except Exception:
+        assert due == 0
+    else:
+        assert due == 2
+
+
+def test_what_one_test_s_call_changed_no_other_test_finds(box):
+    cells, _ = graded(
+        box,
+        "def f(x): x.zero_()",
+        "f(TABLE)\nassert not TABLE.any()",
+        "assert TABLE.all(), 'theirs'",
+        ours="import torch\nTABLE = torch.ones(3)",
+    )
+    assert points(cells) == [2.0, 2.0]
