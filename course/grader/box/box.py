@@ -16,9 +16,9 @@ import psutil
 
 from course.grader.box.bubblewrap import INSTALL, command
 from course.grader.box.channel import Channel
+from course.grader.box.journal import Journal
 from course.grader.box.memory import grown, pages
 from course.grader.box.sandbox import Sandbox
-from course.grader.box.sharing import Journal
 from course.grader.box.zygote import READY
 from course.grader.terms import Limits, NoBox
 
@@ -42,6 +42,7 @@ class Box:
         warm: tuple[str, ...] = (),
     ) -> None:
         self.limits = limits or Limits()
+        self.journal = Journal()  # of a test's own that functions changed, to be undone
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with contextlib.ExitStack() as until_ready, theirs:
             until_ready.callback(ours.close)
@@ -80,17 +81,16 @@ class Box:
         """Bytes of memory of all processes inside, beyond what a fork shares."""
         return grown(self.family(), self.given)
 
-    def sandbox(self, journal: Journal | None = None) -> Sandbox:
-        """Fork a sandboxed process for one submission.
-
-        `journal` is where changes of a test's arguments are noted, to be undone.
-        """
+    def sandbox(self) -> Sandbox:
+        """Fork a sandboxed process for one submission."""
         channel, its_channel = socket.socketpair()
         leash, its_leash = socket.socketpair()
         with its_channel, its_leash:
             fds = [its_leash.fileno(), its_channel.fileno()]
             socket.send_fds(self.control, [b"c"], fds)
-        return Sandbox(Channel(channel), leash, self.limits, self.used, journal)
+        sandbox = Sandbox(Channel(channel), leash, self.limits, self.used)
+        sandbox.journal = self.journal
+        return sandbox
 
     def close(self) -> None:
         """End the zygote, and with it everything inside."""

@@ -1,6 +1,6 @@
 """Frames over a stream socket: each holds one value, and each wait has a deadline.
 
-    send: value → wire.encode → socket        receive: socket → wire.decode → value
+    send: value → wire.encode → socket        receive: socket → reading.decode → value
 
 Read in order: `Closed`, `Channel`.
 """
@@ -12,16 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from course.grader.box.wire import (
-    HEADER,
-    MAX_BLOBS,
-    MAX_JSON,
-    Forged,
-    Nothing,
-    Stub,
-    decode,
-    encode,
-)
+from course.grader.box.reading import decode
+from course.grader.box.regions import Forged
+from course.grader.box.sharing import Nothing
+from course.grader.box.wire import HEADER, MAX_BLOBS, MAX_JSON, Stub, encode
 
 SMALL = 1 << 16  # bytes that are worth copying to send them at once
 

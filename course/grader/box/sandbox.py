@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from course.grader.box.channel import Channel, Closed
+from course.grader.box.journal import Journal
 from course.grader.box.memory import Watch
 from course.grader.box.regions import Forged, Unsendable
-from course.grader.box.sharing import Journal, Sent
+from course.grader.box.sharing import Sent
 from course.grader.terms import Limits
 
 
@@ -37,13 +38,12 @@ class Sandbox:
         leash: socket.socket,
         limits: Limits,
         used: Callable[[], int],
-        journal: Journal | None = None,
     ) -> None:
         self.channel, self.leash, self.limits = channel, leash, limits
         self.end = time.monotonic() + limits.total_s
         self.watch = Watch(used, limits.memory, leash)
         self.stopped: str | None = None  # the limit that was hit
-        self.journal = journal or Journal()  # of what its functions changed
+        self.journal = Journal()  # of what its functions changed; the box has its own
 
     def run(self, source: str, *, pictures: bool = True) -> list[dict[str, Any]]:
         """Run a cell; the outputs that it claims (check them). `pictures` take time.
@@ -56,7 +56,7 @@ class Sandbox:
         """Call a function: ("value", result, printed) or ("error", told, printed).
 
         That is what it claims: check it. Arguments that it claims to have changed are
-        changed, until `journal` undoes it (sharing.py). Raises `Stopped` at a limit,
+        changed, until `journal` undoes it (journal.py). Raises `Stopped` at a limit,
         and `Unsendable` for an argument that is no plain value.
         """
         callables: list[Callable[..., Any]] = []
@@ -65,7 +65,7 @@ class Sandbox:
         match answer:
             case (kind, what, printed, changes):
                 try:
-                    shared.write_back(changes, self.journal)
+                    shared.write_back(changes, self.journal.note)
                 except Forged as error:
                     self.stop(f"it changed what no function changes ({error})")
                     raise Stopped(self.stopped) from None

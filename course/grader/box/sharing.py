@@ -7,12 +7,12 @@ An argument that a function changes in place is changed for the test afterwards,
 value that is a view of an argument is one there, as if nothing lay between (but a list
 inside a changed list has become a copy). What comes back is a claim: it may write into
 the arguments and nowhere else, it is no larger than they are or than a frame, and
-`Journal` takes it back when the test is over, for a table that `lib` keeps for
-everybody may be among the arguments.
+journal.py takes it back when the test is over.
 
-Read in order: `Nothing`, `Received`, `Sent`, `Journal`.
+Read in order: `Nothing`, `Received`, `Sent`.
 """
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -28,10 +28,8 @@ from course.grader.box.regions import (
     leaf_at,
 )
 
-MAX_UNDONE = 512 << 20  # bytes of arguments that are kept to be put back
-OBJECT = 100  # about the bytes of a Python object
-
 Node = list
+Note = Callable[[Any], None]  # is told of an argument before it changes
 
 
 class Nothing:
@@ -190,7 +188,7 @@ class Sent(Nothing):
             raise Forged(f"bytes of region {number} that were not sent")
         return self.holders[number]
 
-    def write_back(self, changes: Any, journal: "Journal") -> None:
+    def write_back(self, changes: Any, note: Note) -> None:
         """Change the arguments as the other side claims that they have changed.
 
         Raises `Forged` for a change that no function could make.
@@ -198,15 +196,15 @@ class Sent(Nothing):
         try:
             objects, regions = changes
             for number, content in regions:
-                self.fill(number, content, journal)
+                self.fill(number, content, note)
             for number, new in objects:
-                self.replace(number, new, journal)
+                self.replace(number, new, note)
         except Forged:
             raise
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise Forged(f"a change of arguments: {str(error)[:100]}") from None
 
-    def fill(self, number: int, content: bytes, journal: "Journal") -> None:
+    def fill(self, number: int, content: bytes, note: Note) -> None:
         """Write new numbers into every leaf of a region, and nowhere else."""
         if not 0 <= number < len(self.regions) or type(content) is not bytes:
             raise Forged("new bytes of no region")
@@ -215,28 +213,28 @@ class Sent(Nothing):
         memory = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         for own, node in self.objects:
             if isinstance(own, Leaf) and node[-1][:1] == [number]:
-                journal.note(own)
+                note(own)
                 assign(own, leaf_at(memory, *node[:4], node[-1][1]))
 
-    def replace(self, number: int, new: Any, journal: "Journal") -> None:
+    def replace(self, number: int, new: Any, note: Note) -> None:
         """Give a container other items, or a tensor another shape."""
         own, _ = self.objects[number if number >= 0 else len(self.objects)]
         match own, new:
             case torch.Tensor(), torch.Tensor() if own.dtype == new.dtype:
-                journal.note(own)
+                note(own)
                 own.data = new.detach()
                 if own.is_leaf and own.is_floating_point():
                     own.requires_grad_(new.requires_grad)
             case (list() | bytearray(), tuple()):
-                journal.note(own)
+                note(own)
                 own[:] = new if isinstance(own, list) else new[0]
             case dict(), tuple():
-                journal.note(own)
+                note(own)
                 items = dict(zip(new[::2], new[1::2], strict=True))
                 own.clear()
                 own.update(items)
             case set(), tuple():
-                journal.note(own)
+                note(own)
                 items = set(new)
                 own.clear()
                 own.update(items)
@@ -261,46 +259,3 @@ def holder(region: Region) -> torch.Tensor | None:
     if start < 0 or start + size > storage.nbytes():
         return None
     return torch.empty(0, dtype=torch.uint8).set_(storage, start, (size,), (1,))
-
-
-class Journal:
-    """What the arguments of a test were before a student's function changed them."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[Any, Any]] = []
-        self.noted: set[int] = set()
-        self.room = MAX_UNDONE
-
-    def note(self, own: Any) -> None:
-        """Keep what `own` is now, for `undo`; `Forged` where that is too much."""
-        if id(own) in self.noted:
-            return
-        leaf = isinstance(own, Leaf)
-        self.room -= own.nbytes if leaf else OBJECT * (1 + len(own))
-        if self.room < 0:
-            raise Forged(f"arguments of more than {MAX_UNDONE >> 20} MB have changed")
-        self.noted.add(id(own))
-        if isinstance(own, torch.Tensor):
-            alias = own.detach()
-            self.entries.append((own, (alias, alias.clone(), own.requires_grad)))
-        else:
-            self.entries.append((own, own.copy()))
-
-    def undo(self) -> None:
-        """Put back what was there, the last change first."""
-        while self.entries:
-            match self.entries.pop():
-                case (torch.Tensor() as own, (alias, before, grad)):
-                    assign(alias, before)
-                    own.data = alias
-                    if own.requires_grad != grad and own.is_leaf:
-                        own.requires_grad_(grad)
-                case (np.ndarray() as own, before):
-                    assign(own, before)
-                case ((list() | bytearray()) as own, before):
-                    own[:] = before
-                case (own, before):
-                    own.clear()
-                    own.update(before)
-        self.noted.clear()
-        self.room = MAX_UNDONE

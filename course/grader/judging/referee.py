@@ -92,7 +92,7 @@ def judge(
 
     What a lost point says is the test's own message: no code of the test is shown.
     """
-    session.journal.undo()  # no test sees what a function changed in another's
+    session.box.journal.undo()  # no test sees what a function changed in another's
     session.printed.clear()
     session.room = MAX_TEXT
     said, points = io.StringIO(), float(test.metadata.nbgrader.points)

@@ -21,7 +21,6 @@ from nbformat.v4 import new_output
 
 from course.grader.box.box import Box
 from course.grader.box.sandbox import Sandbox, Stopped
-from course.grader.box.sharing import Journal
 from course.grader.judging.outputs import MAX_LINES, MAX_TEXT, checked, error_output
 from lib.exercises.protocol import StudentFunction
 
@@ -41,12 +40,9 @@ class StudentError(Exception):
 class Session:
     """A submission's sandbox in the box; after a limit, a new one takes its place."""
 
-    def __init__(
-        self, box: Box, limits: list[str], journal: Journal | None = None
-    ) -> None:
+    def __init__(self, box: Box, limits: list[str]) -> None:
         self.box, self.limits = box, limits
-        self.journal = journal or Journal()  # what functions changed of a test's own
-        self.sandbox: Sandbox = box.sandbox(self.journal)
+        self.sandbox: Sandbox = box.sandbox()
         self.ran: list[str] = []  # what a new sandbox has to run again
         self.ours: list[str] = []  # the course's own cells so far
         self.alongside: list[Session] = []  # the isolated one, if there is one
@@ -105,7 +101,7 @@ class Session:
             return
         end = self.sandbox.end
         self.sandbox.close()
-        self.sandbox = self.box.sandbox(self.journal)
+        self.sandbox = self.box.sandbox()
         self.sandbox.end = end  # the time of the whole submission goes on
         for source in self.ran:
             try:
@@ -121,7 +117,7 @@ class Session:
         """
         with self.clock.paused():
             self.leave()
-            other = Session(self.box, self.limits, self.journal)
+            other = Session(self.box, self.limits)
             other.printed, other.clock = self.printed, self.clock
             other.sandbox.end = self.sandbox.end
             self.alongside.append(other)
@@ -136,7 +132,7 @@ class Session:
 
     def close(self) -> None:
         """Let the sandboxed process go, and the arguments be what they were."""
-        self.journal.undo()
+        self.box.journal.undo()
         self.leave()
         self.sandbox.close()
 

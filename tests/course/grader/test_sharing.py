@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.grader.box import sharing
+from course.grader.box import journal as journals
+from course.grader.box.journal import Journal
+from course.grader.box.reading import decode
 from course.grader.box.regions import Forged, Unsendable
-from course.grader.box.sharing import Journal, Received, Sent
-from course.grader.box.wire import decode, encode
+from course.grader.box.sharing import Received, Sent
+from course.grader.box.wire import encode
 
 
 def crossed(pieces, stub, shared):
@@ -28,7 +30,7 @@ def call(function, *args, journal=None):
     value = function(*inside)
     answer = encode((value, received.changes()), None, received)
     value, changes = crossed(answer, None, sent)
-    sent.write_back(changes, journal or Journal())
+    sent.write_back(changes, (journal or Journal()).note)
     return value
 
 
@@ -263,7 +265,7 @@ def test_a_change_that_nothing_makes_is_refused(changes):
     x, items, table = torch.ones(4), [1], {"a": 1}
     shared, journal = sent(x, items, table), Journal()
     with pytest.raises(Forged):
-        shared.write_back(changes, journal)
+        shared.write_back(changes, journal.note)
     journal.undo()
     assert x.tolist() == [1] * 4 and items == [1] and table == {"a": 1}
 
@@ -272,7 +274,7 @@ def test_new_bytes_reach_the_argument_and_no_gap_in_it():
     base = secret()
     shared = sent(base[:, 0])
     size = len(shared.regions[0].content)
-    shared.write_back(([], [(0, b"\xff" * size)]), Journal())
+    shared.write_back(([], [(0, b"\xff" * size)]), Journal().note)
     assert base[:, 0].isnan().all() and base[:, 1].tolist() == [99, 99]
 
 
@@ -326,7 +328,7 @@ def test_no_claim_shows_or_changes_what_was_not_sent(node):
         value, changes = decode(text, memoryview(bytearray()), None, shared)
         content = b"".join(encode(value)[2:])
         assert np.float32(99.0).tobytes() not in content
-        shared.write_back(changes, journal)
+        shared.write_back(changes, journal.note)
     except Forged:
         pass
     assert base[:, 1].tolist() == [99, 99]
@@ -335,7 +337,7 @@ def test_no_claim_shows_or_changes_what_was_not_sent(node):
 
 
 def test_a_submission_changes_no_more_than_can_be_undone(monkeypatch):
-    monkeypatch.setattr(sharing, "MAX_UNDONE", 1000)
+    monkeypatch.setattr(journals, "MAX_UNDONE", 1000)
     journal, kept = Journal(), []
     with pytest.raises(Forged, match="have changed"):
         for _ in range(100):

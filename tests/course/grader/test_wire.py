@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, scalar_dtypes
 
 from course.grader.box.channel import Channel, Closed
-from course.grader.box.wire import (
-    HEADER,
-    TORCH_DTYPES,
-    Forged,
-    Unsendable,
-    decode,
-    encode,
-)
+from course.grader.box.reading import decode
+from course.grader.box.regions import TORCH_DTYPES, Forged, Unsendable
+from course.grader.box.wire import HEADER, encode
 from lib.formats import FP8_E4M3, FloatFormat
 
 
