@@ -36,6 +36,12 @@ c.ClearSolutions.text_stub = "*Your answer here.*"
 c.Execute.timeout = 120  # seconds a cell; SmolLM2 loads and is measured in one
 c.Execute.startup_timeout = 60
 c.Execute.interrupt_on_timeout = True
+c.Execute.extra_arguments = [
+    "--HistoryManager.hist_file=:memory:",  # nbgrader's own
+    # nbgrader takes all points for a line on stderr, and the box takes none: a warning
+    # or a progress bar is no error, so that Validate and the grader give one verdict.
+    "--IPKernelApp.exec_lines=import sys; sys.stderr = sys.stdout",
+]
 c.KernelManager.transport_encryption = "auto"  # no one on the machine listens in
 c.LimitOutput.max_lines = 500
 c.LimitOutput.max_traceback = 60

@@ -12,6 +12,7 @@ Read in order: `Session`, `Clock`, `StandIn`, `their_error`.
 
 import builtins
 import contextlib
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,9 @@ from lib.exercises.protocol import StudentFunction
 
 MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells
 TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
+FRAME = re.compile(
+    r"\s*cell line (\d{1,6}), in ([\w<>]{1,60})"
+)  # as sandboxed.py tells
 REVIVALS = 2  # times a submission that hit a limit is started again
 
 
@@ -201,8 +205,17 @@ def their_error(name: str, kind: str, why: str, lines: list) -> Exception:
         error = known(why)
     except TypeError:  # UnicodeDecodeError and its like take more
         error = StudentError(f"{kind}: {why}")
-    where = [line for line in lines[:MAX_LINES] if isinstance(line, str)]
-    error.add_note(
-        f"(raised by your {name}" + "".join(f"\n{x}" for x in where[:-1]) + ")"
-    )
+    error.add_note(f"({raised(name, lines)})")
     return error
+
+
+def raised(name: str, lines: list) -> str:
+    """Where in the student's cells it was raised, when a test called `name`."""
+    said = [line for line in lines[:MAX_LINES] if isinstance(line, str)]
+    frames = [found.groups() for line in said if (found := FRAME.fullmatch(line))]
+    if not frames:
+        return f"raised by your {name}"
+    functions = [function for _, function in frames if not function.startswith("<")]
+    inner = functions[-1] if functions else name
+    place = f"raised in your {inner}, in line {frames[-1][0]} of its cell"
+    return place if inner == name else f"{place}; your {name} called it"

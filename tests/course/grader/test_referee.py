@@ -179,7 +179,23 @@ def test_an_error_is_told_with_the_student_s_own_line(box):
     cells, _ = graded(box, "def f(x):\n    y = x\n    return y / 0", "f(1)")
     assert points(cells) == [0.0]
     assert "division by zero" in said(cells["test_0"])
-    assert "cell line 3, in f" in said(cells["test_0"])
+    assert "(raised in your f, in line 3 of its cell)" in said(cells["test_0"])
+
+
+def test_an_error_is_told_where_it_was_raised(box):
+    """What a test calls is not always what fails."""
+    helper = "def helper(x):\n    if x:\n        raise ValueError('no')"
+    cells, _ = graded(
+        box,
+        f"{helper}\n\ndef f(x):\n    return [helper(y) for y in [x]]",
+        "f(1)",
+        "f(1, 2)",
+    )
+    assert said(cells["test_0"]).splitlines() == [
+        "no",
+        "(raised in your helper, in line 3 of its cell; your f called it)",
+    ]
+    assert "(raised by your f)" in said(cells["test_1"])
 
 
 def test_what_is_not_written_yet_says_so(box):
