@@ -7,6 +7,8 @@ Nothing broadcasts: an empty answer, a row too few or a number in place of a mat
 another shape. NaN agrees with NaN only.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,8 +17,8 @@ ENOUGH = 17  # digits that tell any two float64 numbers apart
 
 def agree(
     name: str,
-    yours: object,
-    expected: object,
+    yours: Any,
+    expected: Any,
     why: str = "",
     *,
     rtol: float = 0.0,
@@ -52,7 +54,7 @@ def agree(
         )
 
 
-def kind(value: object) -> str:
+def kind(value: Any) -> str:
     """What sort of numbers there are: "integer", "floating" or "bool"."""
     dtype = torch.as_tensor(value).dtype
     if dtype == torch.bool:

@@ -12,6 +12,7 @@ Read in order: `Packer`, `tensor_at`, `array_at`, `Coverage`.
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ TORCH_DTYPES = {
 }
 NUMPY_KINDS = "biufc"  # booleans, integers, floats, complex: never objects
 
-Leaf = torch.Tensor | np.ndarray
+Leaf: TypeAlias = torch.Tensor | np.ndarray
 
 
 class Forged(ValueError):  # noqa: N818 (it is what the sender did, not a slip of ours)
@@ -69,9 +70,10 @@ class Packer:
     """
 
     def __init__(self, known: list[tuple[int, int]]) -> None:
-        self.known, self.leaves, self.bytes = known, [], 0
+        self.known, self.bytes = known, 0
+        self.leaves: list[Placed] = []
 
-    def add(self, leaf: Leaf, *, copied: bool = False) -> tuple[Leaf, list[int]]:
+    def add(self, leaf: Any, *, copied: bool = False) -> tuple[Any, list[int]]:
         """The leaf as it is sent, and its place, which `pack` fills in."""
         self.bytes += leaf.nbytes
         low, high = extent(leaf)
@@ -154,7 +156,7 @@ def dense(one: Placed) -> Region | None:
     if isinstance(one.leaf, np.ndarray):
         if not one.leaf.flags.c_contiguous:
             return None
-        flat = one.leaf.reshape(-1).view(np.uint8)
+        flat: Any = one.leaf.reshape(-1).view(np.uint8)
     else:
         start = one.leaf.storage_offset() * one.leaf.itemsize
         memory = torch.empty(0, dtype=torch.uint8)
@@ -234,7 +236,7 @@ def checked_shape(shape: list, steps: list, itemsize: int, lowest: int) -> int:
     return math.prod(shape) * itemsize
 
 
-def assign(own: Leaf, new: Leaf) -> None:
+def assign(own: Any, new: Any) -> None:
     """Write the numbers of `new` into `own`; where it is expanded, once."""
     if isinstance(own, np.ndarray):
         np.copyto(own, new)
@@ -250,7 +252,7 @@ class Coverage:
     """Which bytes of a region belong to its leaves, and not to a gap between them."""
 
     def __init__(self, region: Region) -> None:
-        self.bytes = np.zeros(len(region.content), np.uint8)
+        self.bytes: Any = np.zeros(len(region.content), np.uint8)
         for one in region.members:
             steps, itemsize = byte_steps(one.leaf), one.leaf.itemsize
             self.at(one.leaf.shape, steps, itemsize, one.place[1])[...] = 1

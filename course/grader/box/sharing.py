@@ -214,7 +214,8 @@ class Sent(Nothing):
         for own, node in self.objects:
             if isinstance(own, Leaf) and node[-1][:1] == [number]:
                 note(own)
-                assign(own, leaf_at(memory, *node[:4], node[-1][1]))
+                tag, name, shape, steps = node[:4]
+                assign(own, leaf_at(memory, tag, name, shape, steps, node[-1][1]))
 
     def replace(self, number: int, new: Any, note: Note) -> None:
         """Give a container other items, or a tensor another shape."""
@@ -235,9 +236,9 @@ class Sent(Nothing):
                 own.update(items)
             case set(), tuple():
                 note(own)
-                items = set(new)
+                members = set(new)
                 own.clear()
-                own.update(items)
+                own.update(members)
             case _:
                 raise Forged(f"object {number} cannot become a {type(new).__name__}")
 

@@ -129,8 +129,8 @@ class _Encoder:
         plain = value.detach().cpu().resolve_conj().resolve_neg()
         copied = plain.data_ptr() != value.data_ptr()
         leaf, place = self.packer.add(plain, copied=copied)
-        grad = bool(value.requires_grad)
-        return ["T", name, list(leaf.shape), list(leaf.stride()), grad, place]
+        shape, steps, grad = list(leaf.shape), list(leaf.stride()), value.requires_grad
+        return ["T", name, shape, steps, bool(grad), place]
 
     def array(self, value: np.ndarray, *, scalar: bool = False) -> Node:
         """Dtype, shape, strides, whether it is a scalar or may be written to, where."""
