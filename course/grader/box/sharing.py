@@ -109,9 +109,16 @@ class Received(Nothing):
         regions = [
             (number, memory.numpy().tobytes())
             for number, (memory, before, _) in enumerate(self.regions)
-            if not np.array_equal(memory.numpy(), np.frombuffer(before, np.uint8))
+            if not same_bytes(memory.numpy(), np.frombuffer(before, np.uint8))
         ]
         return objects, regions
+
+
+def same_bytes(now: np.ndarray, before: np.ndarray) -> bool:
+    """Whether two regions are equal: by eight bytes, which costs half."""
+    wide = len(now) - len(now) % 8
+    parts = ((x[:wide].view(np.uint64), x[wide:]) for x in (now, before))
+    return all(map(np.array_equal, *parts))
 
 
 def state(value: Any) -> tuple:
