@@ -18,6 +18,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nbgrader.utils import parse_utc
 from tqdm import tqdm
@@ -181,7 +182,8 @@ def spread(
     """Grade on Dask's workers; yield each submission as it is finished.
 
     A few for each core are on their way at a time. One that its workers died of comes
-    back as an exception, and the others go on; `NoBox` is raised.
+    back as an exception, and the others go on; `NoBox` is raised. What a limit of time
+    stopped is graded once more when all else is done, alone, and that counts.
     """
     first = next(tasks, None)
     if first is None:
@@ -190,33 +192,47 @@ def spread(
     from distributed import as_completed
 
     with connected(cluster, workers) as client:
-        known, waiting = {}, {}
+        known, waiting, once_more = {}, {}, []
         finished = as_completed([])
 
+        def sent(task: Task) -> Any:
+            homework, submission = task
+            # A task, not scattered data: it outlives the worker that holds it
+            if homework.name not in known:
+                known[homework.name] = client.submit(same, homework, pure=False)
+            arguments = assess, known[homework.name], submission
+            return client.submit(*arguments, pure=False, retries=RETRIES)
+
         def send(count: int) -> None:
-            for homework, submission in itertools.islice(tasks, count):
-                # A task, not scattered data: it outlives the worker that holds it
-                if homework.name not in known:
-                    known[homework.name] = client.submit(same, homework, pure=False)
-                future = client.submit(
-                    assess,
-                    known[homework.name],
-                    submission,
-                    pure=False,
-                    retries=RETRIES,
-                )
-                waiting[future.key] = homework, submission
+            for task in itertools.islice(tasks, count):
+                future = sent(task)
+                waiting[future.key] = task
                 finished.add(future)
 
         send(1)
         for future in finished:
-            error = future.exception()
-            if isinstance(error, NoBox):
-                raise error
-            yield waiting.pop(future.key), error or future.result()
-            future.release()
+            task, graded = waiting.pop(future.key), outcome(future)
+            if isinstance(graded, Graded) and graded.by_time:
+                once_more.append(task)
+            else:
+                yield task, graded
             cores = sum(client.nthreads().values())
             send(max(1, AHEAD * cores - len(waiting)))
+        for task in once_more:
+            yield task, outcome(sent(task))
+
+
+def outcome(future: Any) -> Graded | Exception:
+    """What a submission came to, once it has; an exception is returned, not raised.
+
+    Raises `NoBox` where that is what it is.
+    """
+    error = future.exception()
+    if isinstance(error, NoBox):
+        raise error
+    graded = error or future.result()
+    future.release()
+    return graded
 
 
 def same(homework: Homework) -> Homework:

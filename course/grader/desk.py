@@ -90,6 +90,7 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
         ended(homework, submission, verdict.state, verdict.limits),
         notebook=nbformat.writes(verdict.notebook),
         notes=[*submission.notes, *verdict.notes],
+        by_time=verdict.by_time,
     )
 
 

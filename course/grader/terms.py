@@ -20,16 +20,28 @@ class NoBox(RuntimeError):  # noqa: N818
     """Bubblewrap is missing or cannot start here; the message says how to get it."""
 
 
+PATIENCE = 10  # a limit of time is hit after so many times its wall time, anyhow
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Raises ValueError for what is not positive."""
+    """What one submission may use. Raises ValueError for what is not positive.
 
-    call_s: float = 30.0  # of wall time, for one call of one function
-    total_s: float = 240.0  # of wall time, for the whole submission
-    test_s: float = 45.0  # of wall time, for a test's own work on what came back
+    Seconds are the processor's, of all processes, or slept (box/meter.py).
+    """
+
+    call_s: float = 30.0  # for one call of one function, or one cell
+    total_s: float = 240.0  # for the whole submission; and for its tests' own work
+    extras_s: float = 60.0  # for all cells of the student's own, beside that
+    test_s: float = 45.0  # of the processor, for a test's own work on what came back
     memory: int = 4 << 30  # bytes, resident or asked for
     files: int = 256 << 20  # bytes written to its private folder
     processes: int = 32  # processes and threads
+
+    @property
+    def all_s(self) -> float:
+        """Of a submission's own time, extra cells too, and of its tests'."""
+        return self.total_s + self.extras_s + self.total_s
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -103,6 +115,7 @@ class Graded:
     notes: list[str] = field(default_factory=list)
     timestamp: str | None = None  # as handed in
     unsafe: bool = False  # graded without a box
+    by_time: bool = False  # stopped by a limit of time
 
     def __post_init__(self) -> None:
         if self.state not in STATES:

@@ -4,14 +4,13 @@
 
 A *desk* is a process in which one homework is graded: it has a warm box, and the tests.
 Worker and desk trust each other; what comes out of the box crosses as plain bytes only.
-A desk that dies or takes too long is replaced, and its submission is tried once more;
-then it ends as stopped. So every submission has a definite end, and a worker needs
-neither torch nor a student's code in its own process.
+A desk that dies is replaced, and its submission is tried once more; then it ends as
+stopped, as it does at once where a desk takes too long. So every submission has a
+definite end, and a worker needs neither torch nor a student's code in its own process.
 
 Read in order: `assess`, `open_desk`, `ask`, `ended`.
 """
 
-import contextlib
 import os
 import pickle
 import select
@@ -19,15 +18,16 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import IO, Any
 
 from nbformat import v4
 from nbformat.v4 import new_output
 
-from course.grader.terms import ROOT, Graded, Homework, NoBox, Submission
+from course.grader.terms import PATIENCE, ROOT, Graded, Homework, NoBox, Submission
 
-GRACE_S = 600.0  # beyond a submission's limit: for the tests' own work, all of it
-OPENING_S = 300.0  # for importing torch twice on a busy machine
+OPENING_S = 1200.0  # for importing torch twice on a busy machine
+SLOW = "grading it came to no end, though all that it does has limits"
 ATTEMPTS = 2  # at a submission whose desk died under it
 
 _desks: dict[str, subprocess.Popen] = {}  # by the homework's version
@@ -45,11 +45,22 @@ def assess(homework: Homework, submission: Submission) -> Graded:
     with _turn:
         for _ in range(ATTEMPTS):
             desk = _desks.get(version) or open_desk(homework, version)
-            with contextlib.suppress(EOFError, OSError, TimeoutError):
-                return ask(desk, submission, homework.limits.total_s + GRACE_S)
-            _desks.pop(version).kill()
-            desk.wait()
+            try:
+                return ask(desk, submission, PATIENCE * homework.limits.all_s)
+            except TimeoutError:
+                let_go(version)
+                slow = ended(homework, submission, "stopped", [SLOW])
+                return replace(slow, by_time=True)
+            except (EOFError, OSError):
+                let_go(version)
     return ended(homework, submission, "stopped", ["grading it ended the grader"])
+
+
+def let_go(version: str) -> None:
+    """End a desk that died, or has to."""
+    desk = _desks.pop(version)
+    desk.kill()
+    desk.wait()
 
 
 def open_desk(homework: Homework, version: str) -> subprocess.Popen:

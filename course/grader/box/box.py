@@ -10,19 +10,22 @@ Read in order: `Box`; then sandbox.py.
 
 import contextlib
 import socket
+import struct
 import subprocess
-
-import psutil
+import time
 
 from course.grader.box.bubblewrap import INSTALL, command
 from course.grader.box.channel import Channel
 from course.grader.box.journal import Journal
 from course.grader.box.memory import grown, pages
+from course.grader.box.meter import Account
+from course.grader.box.processes import descendants
 from course.grader.box.sandbox import Sandbox
 from course.grader.box.zygote import READY
-from course.grader.terms import Limits, NoBox
+from course.grader.terms import PATIENCE, Limits, NoBox
 
-START_S = 120.0  # for importing torch on a busy machine
+START_S = 600.0  # for importing torch on a busy machine, and for a fork
+CREDENTIALS = struct.Struct("3i")  # process, user, group
 
 
 class Box:
@@ -74,21 +77,29 @@ class Box:
 
     def family(self) -> list[int]:
         """The zygote, what runs it, and all its descendants; ancestors first."""
-        process = psutil.Process(self.process.pid)
-        return [process.pid, *(p.pid for p in process.children(recursive=True))]
+        return [self.process.pid, *descendants(self.process.pid)]
 
     def used(self) -> int:
         """Bytes of memory of all processes inside, beyond what a fork shares."""
         return grown(self.family(), self.given)
 
-    def sandbox(self) -> Sandbox:
-        """Fork a sandboxed process for one submission."""
+    def whole(self) -> Account:
+        """What pays for a submission, in however many sandboxes it runs."""
+        total = self.limits.total_s
+        end = time.monotonic() + PATIENCE * total
+        return Account("the whole submission", total, end=end)
+
+    def sandbox(self, whole: Account | None = None) -> Sandbox:
+        """Fork a sandboxed process for one submission, which `whole` pays for."""
         channel, its_channel = socket.socketpair()
         leash, its_leash = socket.socketpair()
+        leash.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with its_channel, its_leash:
             fds = [its_leash.fileno(), its_channel.fileno()]
             socket.send_fds(self.control, [b"c"], fds)
-        sandbox = Sandbox(Channel(channel), leash, self.limits, self.used)
+        root = supervisor(leash)
+        paying = whole or self.whole()
+        sandbox = Sandbox(Channel(channel), leash, self.limits, self.used, root, paying)
         sandbox.journal = self.journal
         return sandbox
 
@@ -105,3 +116,16 @@ class Box:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def supervisor(leash: socket.socket) -> int:
+    """The process at a leash's other end, as we number it: the kernel signs its hello.
+
+    Raises ConnectionError where it never came to be.
+    """
+    leash.settimeout(START_S)
+    _, ancillary, _, _ = leash.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size))
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_CREDENTIALS:
+            return CREDENTIALS.unpack(content)[0]
+    raise ConnectionError("the box has ended: no sandbox came to be")

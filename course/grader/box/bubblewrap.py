@@ -53,7 +53,7 @@ def command(
             "scratch": SCRATCH if boxed else tempfile.gettempdir(),
             "memory": limits.memory,
             "mapped": 16 << 30,  # libraries and shared pages, beyond private memory
-            "seconds": int(limits.total_s) + 1,
+            "seconds": int(limits.total_s + limits.extras_s) + 1,
             "files": limits.files,
             "processes": limits.processes,
             "user": FIRST_USER + os.getpid() % USERS if os.geteuid() == 0 else 0,

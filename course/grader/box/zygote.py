@@ -72,6 +72,7 @@ def supervise(
     """Fork the sandboxed process into a world of its own; kill it with the leash."""
     status = 1
     try:
+        leash.send(b"h")  # a hello, to which the kernel adds who sends it
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if limits["boxed"]:
             enter_world(limits)

@@ -26,9 +26,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from course.grader.box.box import Box
+from course.grader.box.sandbox import Stopped
+from course.grader.judging.clock import Clock, TooLong
 from course.grader.judging.intake import Intake, functions, grade_id, is_answer
 from course.grader.judging.outputs import MAX_TEXT, clean, error_output
-from course.grader.judging.session import Clock, Session, StandIn, TooLong
+from course.grader.judging.session import Session, StandIn
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Verdict:
     notebook: NotebookNode
     state: str = "graded"  # or "stopped"
     limits: list[str] = field(default_factory=list)  # that were hit
+    by_time: bool = False  # whether one of time is among them
     notes: list[str] = field(default_factory=list)
 
 
@@ -51,7 +54,8 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
     ours = {grade_id(cell): cell for cell in source.cells if grade_id(cell)}
     verdict = Verdict(intake.notebook, notes=list(intake.notes))
     tests: dict[str, Any] = {"__name__": "tests"}
-    with contextlib.closing(Session(box, verdict.limits)) as session:
+    limits: list[Stopped | TooLong] = []
+    with contextlib.closing(Session(box, limits)) as session:
         for cell in intake.notebook.cells:
             if cell.cell_type != "code":
                 continue
@@ -60,19 +64,24 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
             if original is not None and original.metadata.nbgrader.grade and not mine:
                 cell.outputs = judge(original, tests, session)
                 continue
-            theirs = mine or bool(cell.metadata.get("theirs"))
-            cell.outputs = session.run(cell.source, pictures=theirs)
+            if cell.metadata.get("theirs"):
+                cell.outputs = session.try_out(cell.source)
+                continue
+            cell.outputs = session.run(cell.source, pictures=mine)
             if original is not None and mine:
                 for name in functions(original.source):
                     tests[name] = StandIn(name, session, cell.source)
-            elif not theirs:
+            else:
                 session.ours.append(cell.source)
                 run_ours(cell.source, tests, session.clock)
     for number, cell in enumerate(
         cell for cell in intake.notebook.cells if cell.cell_type == "code"
     ):
         cell.execution_count = number + 1
-    verdict.state = "stopped" if verdict.limits else "graded"
+    verdict.notes += session.notes()
+    verdict.state = "stopped" if limits else "graded"
+    verdict.limits = [str(limit) for limit in limits]
+    verdict.by_time = any(limit.by_time for limit in limits)
     return verdict
 
 
@@ -109,7 +118,7 @@ def judge(
         outputs = result(credit, points)
     except (Exception, TooLong) as error:
         if isinstance(error, TooLong):
-            session.limits.append(str(error))
+            session.limits.append(error)
         outputs = [error_output(type(error).__name__, message(error))]
     text = clean("".join(session.printed) + said.getvalue())
     return [*([new_output("stream", text=text)] if text else []), *outputs]

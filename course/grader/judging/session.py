@@ -1,27 +1,25 @@
-"""A submission while it is graded: its sandbox, its clock, and its functions.
+"""A submission while it is graded: its sandbox and its functions.
 
     Session    the sandbox of one submission; after a limit, a new one takes its place
-    Clock      bounds what a test does by itself with a value of the student's
     StandIn    a student's function as a test sees it: a call goes to the sandbox
 
 *Isolated* is what has run in a sandbox of its own: the course's own cells and a text
 that was read, and no other cell of the student's (lib/exercises/protocol.py).
 
-Read in order: `Session`, `Clock`, `StandIn`, `their_error`.
+Read in order: `Session`, `StandIn`, `their_error`.
 """
 
 import builtins
-import contextlib
 import re
-import signal
-from collections.abc import Iterator
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from course.grader.box.box import Box
+from course.grader.box.meter import Account
 from course.grader.box.sandbox import Sandbox, Stopped
+from course.grader.judging.clock import Clock, TooLong
 from course.grader.judging.outputs import MAX_LINES, MAX_TEXT, checked, error_output
 from lib.exercises.protocol import StudentFunction
 
@@ -30,11 +28,10 @@ TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
 FRAME = re.compile(
     r"\s*cell line (\d{1,6}), in ([\w<>]{1,60})"
 )  # as sandboxed.py tells
+SKIPPED = "not run: cells of this notebook's own had been stopped before"
 REVIVALS = 2  # times a submission that hit a limit is started again
-
-
-class TooLong(BaseException):
-    """A test's own work came to no end; no test may catch it as an Exception."""
+EXTRAS = "all cells of this notebook's own together"
+MISHAPS = 3  # cells of a student's own that hit one; those that come then are not run
 
 
 class StudentError(Exception):
@@ -44,24 +41,57 @@ class StudentError(Exception):
 class Session:
     """A submission's sandbox in the box; after a limit, a new one takes its place."""
 
-    def __init__(self, box: Box, limits: list[str]) -> None:
+    def __init__(
+        self, box: Box, limits: list[Stopped | TooLong], whole: Account | None = None
+    ) -> None:
         self.box, self.limits = box, limits
-        self.sandbox: Sandbox = box.sandbox()
+        self.whole = whole or box.whole()  # pays for all of its sandboxes
+        self.sandbox: Sandbox = box.sandbox(self.whole)
         self.ran: list[str] = []  # what a new sandbox has to run again
         self.ours: list[str] = []  # the course's own cells so far
         self.alongside: list[Session] = []  # the isolated one, if there is one
         self.printed: list[str] = []  # by the functions, while a test calls them
         self.room = MAX_TEXT  # for more of it
         self.space = MAX_SHOWN
-        self.clock = Clock(box.limits.test_s)
+        self.clock = Clock(box.limits.test_s, box.limits.total_s)
+        self.extras = Account(EXTRAS, box.limits.extras_s)
+        self.mishaps: list[Stopped] = []  # of extra cells
+        self.skipped = 0  # extra cells
 
     def run(self, source: str, *, pictures: bool) -> list[NotebookNode]:
         """Run a cell in the box; its outputs, each checked; `pictures` take time."""
         try:
-            outputs = checked(self.sandbox.run(source, pictures=pictures))
+            return self.shown(source, self.sandbox.run(source, pictures=pictures))
         except Stopped as stop:
-            self.revive(str(stop))
+            self.revive(stop)
             return [error_output("Stopped", f"stopped: {stop}")]
+
+    def try_out(self, source: str) -> list[NotebookNode]:
+        """Run an extra cell, which no point depends on: a limit costs it that cell."""
+        if len(self.mishaps) >= MISHAPS or self.extras.over():
+            self.skipped += 1
+            return [error_output("Skipped", SKIPPED)]
+        try:
+            outputs = self.sandbox.run(source, pays=self.extras)
+            return self.shown(source, outputs)
+        except Stopped as stop:
+            self.mishaps.append(stop)
+            self.renew()
+            return [error_output("Stopped", f"stopped: {stop}")]
+
+    def notes(self) -> list[str]:
+        """What became of the extra cells, where something did."""
+        found = [
+            f"an extra cell was stopped ({stop}), and what it left behind is gone"
+            for stop in self.mishaps
+        ]
+        if self.skipped:
+            found.append(f"extra cells that were not run after that: {self.skipped}")
+        return found
+
+    def shown(self, source: str, claimed: Any) -> list[NotebookNode]:
+        """What a cell that came to its end showed; Stopped for what no cell shows."""
+        outputs = checked(claimed)
         self.ran.append(source)
         self.space -= len(str(outputs))
         return outputs if self.space >= 0 else [new_output("stream", text=TOO_MUCH)]
@@ -69,14 +99,17 @@ class Session:
     def call(self, name: str, args: tuple, kwargs: dict) -> Any:
         """Call a student's function; its value, or its exception raised here.
 
-        Raises what `their_error` makes of that, and `StudentError` at a limit.
+        Raises what `their_error` makes of that, `StudentError` at a limit, and TooLong
+        where the test's own functions, which it called, worked too long.
         """
-        with self.clock.paused():
-            try:
-                answer = self.sandbox.call(name, *args, **kwargs)
-            except Stopped as stop:
-                self.revive(str(stop))
-                raise StudentError(f"{name} was stopped: {stop}") from None
+        try:
+            answer = self.sandbox.call(name, *args, **kwargs)
+        except Stopped as stop:
+            self.revive(stop)
+            raise StudentError(f"{name} was stopped: {stop}") from None
+        except TooLong:
+            self.renew()
+            raise
         match answer:
             case (str("value"), value, str(printed)):
                 self.show(printed)
@@ -88,8 +121,7 @@ class Session:
             ):
                 self.show(printed)
                 raise their_error(name, kind, why, lines)
-        with self.clock.paused():
-            self.revive("it sent what no function returns")
+        self.revive(Stopped("it sent what no function returns"))
         raise StudentError(f"{name} sent what no function returns")
 
     def show(self, printed: str) -> None:
@@ -98,32 +130,33 @@ class Session:
         if self.room >= 0:
             self.printed.append(printed)
 
-    def revive(self, limit: str) -> None:
+    def revive(self, stop: Stopped) -> None:
         """Note the limit; start again, for the exercises that come, if it is early."""
-        self.limits.append(limit)
-        if len(self.limits) > REVIVALS:
-            return
-        end = self.sandbox.end
-        self.sandbox.close()
-        self.sandbox = self.box.sandbox()
-        self.sandbox.end = end  # the time of the whole submission goes on
-        for source in self.ran:
-            try:
-                self.sandbox.run(source, pictures=False)
-            except Stopped as stop:
-                self.limits.append(str(stop))
-                return
+        self.limits.append(stop)
+        if len(self.limits) <= REVIVALS:
+            self.renew()
+
+    def renew(self) -> None:
+        """A new sandbox, in which all runs again that came to its end."""
+        with self.clock.held():
+            self.sandbox.close()
+            self.sandbox = self.box.sandbox(self.whole)
+            for source in self.ran:
+                try:
+                    self.sandbox.run(source, pictures=False)
+                except Stopped as stop:
+                    self.limits.append(stop)
+                    return
 
     def isolated(self, source: str) -> "Session":
         """A session in which our cells ran and then `source`; closes the one before it.
 
         It prints, stops and ends where this one does.
         """
-        with self.clock.paused():
+        with self.clock.held():
             self.leave()
-            other = Session(self.box, self.limits)
+            other = Session(self.box, self.limits, self.whole)
             other.printed, other.clock = self.printed, self.clock
-            other.sandbox.end = self.sandbox.end
             self.alongside.append(other)
             for ours in [*self.ours, source]:
                 other.run(ours, pictures=False)
@@ -139,41 +172,6 @@ class Session:
         self.box.journal.undo()
         self.leave()
         self.sandbox.close()
-
-
-class Clock:
-    """Bounds a test's own work, which a student's value may make endless.
-
-    A `with` of it raises TooLong in the main thread after `seconds`; while it is
-    `paused`, a student's function runs, whose time the box counts.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def __enter__(self) -> None:
-        self.before = signal.signal(signal.SIGALRM, self.ring)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds)
-
-    def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self.before)
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stop it for the length of a `with`."""
-        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, left)
-
-    def ring(self, *_: object) -> None:
-        """End the test, whatever it was about to catch."""
-        raise TooLong(
-            f"this test worked for {self.seconds:g} s on what your functions gave it: "
-            "is one of their values far too large?"
-        )
 
 
 class StandIn(StudentFunction):

@@ -4,6 +4,7 @@ import base64
 import copy
 import math
 import signal
+import threading
 import time
 from dataclasses import replace
 
@@ -18,9 +19,9 @@ from nbgrader.utils import determine_grade
 
 from course.grader.box.sandbox import Sandbox, Stopped
 from course.grader.judging import outputs, referee, session
+from course.grader.judging.clock import Clock, TooLong
 from course.grader.judging.intake import rebuild
 from course.grader.judging.parsing import parse
-from course.grader.judging.session import Clock, TooLong
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 ROLES = {
@@ -272,22 +273,43 @@ def test_after_a_limit_the_other_exercises_still_count(box, brief):
     assert verdict.limits == ["one call took more than 5 s"]
 
 
-def test_the_clock_stops_while_it_is_paused_and_goes_on():
-    def left():
-        return signal.getitimer(signal.ITIMER_REAL)[0]
-
-    clock = Clock(100)
-    with clock:
-        assert left() > 0
-        with clock.paused():
-            assert left() == 0
-        assert 0 < left() <= 100
-    assert left() == 0
-    with clock.paused():  # outside of a test, nothing starts
+def work(seconds):
+    """Work for so long, of the processor's time."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         pass
-    assert left() == 0
-    with pytest.raises(TooLong), Clock(0.2):
-        time.sleep(600)
+
+
+def test_the_clock_counts_this_thread_s_work_and_no_sleep():
+    with Clock(0.3, 100):
+        other = threading.Thread(target=work, args=[1])  # such as what watches the box
+        other.start()
+        other.join()
+        time.sleep(0.5)
+        work(0.1)
+    with pytest.raises(TooLong, match="this test worked for"), Clock(0.2, 100):
+        work(600)
+    assert signal.getitimer(signal.ITIMER_PROF)[0] == 0, "it is wound no more"
+
+
+def test_the_clock_waits_for_what_has_to_be_whole():
+    whole = False
+    clock = Clock(0.1, 100)
+    with pytest.raises(TooLong), clock:
+        with clock.held():
+            work(0.5)
+            whole = True
+        work(600)
+    assert whole
+
+
+def test_all_tests_together_have_an_end():
+    clock = Clock(0.4, 0.6)
+    for _ in range(2):
+        with clock:
+            work(0.25)
+    with pytest.raises(TooLong, match=r"the tests worked for 0\.6 s in all"), clock:
+        work(600)
 
 
 # ------------------------------------------------------------------ what theirs showed
