@@ -77,9 +77,10 @@ def hostile(homework: Homework) -> str:
 
 
 def quitter(homework: Homework) -> str:
-    """Right, but the notebook ends its own process first."""
+    """Right, but the first answer ends its own process."""
     nb = answered(homework)
-    nb.cells.insert(0, new_code_cell("import os\nos._exit(0)"))
+    first = next(cell for cell in nb.cells if is_answer(cell))
+    first.source += "\n\nimport os\nos._exit(0)"
     return nbformat.writes(nb)
 
 

@@ -7,8 +7,8 @@
 So 30 s are the same work whatever else the machine does. Somebody who stands in line
 costs nothing; that this ends is held by a wall limit of `PATIENCE` times as much.
 
-The more threads of a submission want to run, the nicer each of them is made, so that
-together they weigh about as much as one, and another's work goes on beside them.
+The more threads of a submission want to run at once, the nicer all of them are made, so
+that together they weigh about as much as one, and another's work goes on beside them.
 
 Read in order: `Account`, `Meter`, `Meter.turn`, `Meter.look`.
 """
@@ -85,7 +85,7 @@ class Meter:
         """Charge what was used since the last look; cut at a limit."""
         usage = self.usage
         processor, line = usage.processor, usage.line
-        share_alike(usage.read())
+        share_alike(*usage.read())
         processor, line = usage.processor - processor, usage.line - line
         waited = self.waiting()
         self.balance += waited - self.waited - processor - line
@@ -108,10 +108,13 @@ def idle(thread: int) -> float:
     return time.monotonic() - busy(thread)
 
 
-def share_alike(eager: list[int]) -> None:
-    """Make threads that want to run so nice that they weigh about as much as one."""
-    nice = min(round(math.log(max(len(eager), 1), STEP)), NICEST)
-    for thread in eager if nice else ():
-        with contextlib.suppress(OSError):  # it is gone, or nicer already
+def share_alike(threads: list[int], eager: int) -> None:
+    """Make threads so nice that `eager` of them weigh about as much as one.
+
+    What they start inherits it, and nobody without a privilege takes it back.
+    """
+    nice = min(round(math.log(max(eager, 1), STEP)), NICEST)
+    for thread in threads if nice else ():
+        with contextlib.suppress(OSError):  # it is gone
             if os.getpriority(os.PRIO_PROCESS, thread) < nice:
                 os.setpriority(os.PRIO_PROCESS, thread, nice)

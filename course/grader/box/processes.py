@@ -18,7 +18,7 @@ import psutil
 
 TICK = os.sysconf("SC_CLK_TCK")  # in which /proc/PID/stat counts
 NANO = 1e-9
-STATE, TIMES, START = 0, slice(11, 15), 19  # words of stat, behind the program's name
+TIMES, START = slice(11, 15), 19  # words of stat, behind the program's name
 
 
 def descendants(pid: int) -> list[int]:
@@ -72,9 +72,9 @@ class Usage:
         self.ran: dict[tuple[int, str], float] = {}  # by each process itself
         self.stood: dict[tuple[int, int, str], float] = {}  # by each thread, in line
 
-    def read(self) -> list[int]:
-        """Bring `processor` and `line` up to date; the threads that want to run."""
-        alive, eager = 0.0, list[int]()
+    def read(self) -> tuple[list[int], int]:
+        """Bring both up to date; all threads, and how many of them want to run."""
+        alive, seen, eager = 0.0, list[int](), 0
         for pid in [self.root, *descendants(self.root)]:
             if not (found := stat(f"/proc/{pid}/stat")):
                 continue
@@ -85,8 +85,8 @@ class Usage:
                 task = f"/proc/{pid}/task/{thread}"
                 line = words(f"{task}/schedstat")
                 self.stood[pid, thread, found[START]] = NANO * int((line or "00")[1])
-                if stat(f"{task}/stat")[:1] == ["R"]:
-                    eager.append(thread)
+                eager += stat(f"{task}/stat")[:1] == ["R"]
+                seen.append(thread)
         self.processor = max(self.processor, alive, sum(self.ran.values()))
         self.line = sum(self.stood.values())
-        return eager
+        return seen, eager

@@ -2,7 +2,8 @@
 
 A limit counts what it can see. These are the ways around: memory that no process maps
 (memfd, System V segments, shared anonymous pages), namespaces in which one is root
-again, keyrings and sockets that reach beyond the box, and looking into other processes.
+again, keyrings and sockets that reach beyond the box, looking into other processes, and
+a session of its own, to which the kernel would give a share of the processors.
 
     load a word of the call → compare → refuse, or go on to the next rule
 
@@ -24,7 +25,7 @@ NUMBERS = {  # machine: (architecture, {call: number}); the newer ones are the s
             **{"process_vm_writev": 311, "keyctl": 250, "add_key": 248},
             **{"request_key": 249, "bpf": 321, "perf_event_open": 298},
             **{"userfaultfd": 323, "memfd_create": 319, "shmget": 29},
-            **{"clone": 56, "socket": 41, "mmap": 9},
+            **{"clone": 56, "socket": 41, "mmap": 9, "setsid": 112},
         },
     ),
     "aarch64": (
@@ -35,7 +36,7 @@ NUMBERS = {  # machine: (architecture, {call: number}); the newer ones are the s
             **{"process_vm_writev": 271, "keyctl": 219, "add_key": 217},
             **{"request_key": 218, "bpf": 280, "perf_event_open": 241},
             **{"userfaultfd": 282, "memfd_create": 279, "shmget": 194},
-            **{"clone": 220, "socket": 198, "mmap": 222},
+            **{"clone": 220, "socket": 198, "mmap": 222, "setsid": 157},
         },
     ),
 }

@@ -39,7 +39,7 @@ def cell(role, name, source):
 def graded(box, answer, *tests, ours="import math", limits=None, mine=None):
     """The cells by name, and the verdict, of a notebook with one function `f`.
 
-    `mine` is a cell of the student's own, behind the answer.
+    `mine` is a cell of the student's own, or several, behind the answer.
     """
     release = new_notebook(
         cells=[
@@ -50,8 +50,8 @@ def graded(box, answer, *tests, ours="import math", limits=None, mine=None):
     )
     theirs = copy.deepcopy(release)
     theirs.cells[1].source = answer
-    if mine:
-        theirs.cells.insert(2, new_code_cell(mine))
+    own = [mine] if isinstance(mine, str) else mine or []
+    theirs.cells[2:2] = [new_code_cell(source) for source in own]
     taken = rebuild(release, parse(nbformat.writes(theirs).encode()))
     kept = box.limits
     box.limits = limits or kept
@@ -253,6 +253,97 @@ def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
     )
     assert points(cells) == [2.0]
     assert verdict.state == "graded"
+
+
+SPIN = "while True: pass"
+SAYS_HELLO = "def hello(): return 'hello'"
+
+
+def test_what_a_test_s_function_does_when_called_back_has_an_end(box, brief):
+    cells, verdict = graded(
+        box,
+        "def f(g): return g()",
+        "def work():\n    while True: pass\nf(work)",
+        "assert f(lambda: 2) == 2",
+        limits=brief,
+    )
+    assert points(cells) == [0.0, 2.0]
+    assert "2 s on what your functions gave it or asked of it" in said(cells["test_0"])
+    assert verdict.state == "stopped" and verdict.by_time
+
+
+def test_callbacks_that_are_short_have_an_end_together(box, brief):
+    works = (
+        "import time\ndef work():\n    end = time.thread_time() + 0.2\n"
+        "    while time.thread_time() < end: pass\n"
+    )
+    cells, verdict = graded(
+        box,
+        "def f(g, times):\n    while times:\n        g()\n        times -= 1\n    return 1",
+        works + "f(work, -1)",
+        works + "assert f(work, 5) == 1",
+        limits=brief,
+    )
+    assert points(cells) == [0.0, 2.0]
+    assert verdict.limits == [said(cells["test_0"])]
+
+
+def test_a_slow_callback_is_no_time_of_the_student_s(box, brief):
+    cells, verdict = graded(
+        box,
+        "def f(g): return [g() for _ in range(4)]",
+        "import time\nassert f(lambda: time.sleep(1.5)) == [None] * 4",
+        limits=brief,
+    )
+    assert (points(cells), verdict.state) == ([2.0], "graded")
+    assert 4 * 1.5 > brief.call_s
+
+
+def test_slow_cells_of_their_own_cost_these_cells_only(box, brief):
+    limits = replace(brief, call_s=1, extras_s=20)
+    cells, verdict = graded(
+        box,
+        "def f(x): return x if hello() else 0",
+        "assert f(1) == 1",
+        "assert f(2) == 2",
+        limits=limits,
+        mine=[SAYS_HELLO, SPIN, SPIN, "import time; time.sleep(600)", "hello = None"],
+    )
+    assert points(cells) == [2.0, 2.0], "what ran before them is there again"
+    assert (verdict.state, verdict.limits, verdict.by_time) == ("graded", [], False)
+    stopped = (
+        "an extra cell was stopped (one cell took more than 1 s), and what it left"
+    )
+    assert [note.startswith(stopped) for note in verdict.notes] == [True] * 3 + [False]
+    assert verdict.notes[3] == "extra cells that were not run after that: 1"
+
+
+def test_their_own_cells_have_a_limit_together_and_leave_the_rest_to_the_answers(box):
+    limits = replace(box.limits, extras_s=2, total_s=12)
+    rests = "import time; time.sleep(1.5)"
+    cells, verdict = graded(
+        box,
+        "def f(x):\n    import time\n    time.sleep(4)\n    return x",
+        "assert f(1) == 1",
+        limits=limits,
+        mine=[rests] * 40,
+    )
+    assert (points(cells), verdict.state) == ([2.0], "graded")
+    assert "of this notebook's own together took more than 2 s" in verdict.notes[0]
+    assert verdict.notes[1].endswith("were not run after that: 38")
+
+
+@pytest.mark.parametrize("leaves", ["import os; os._exit(0)", "x = b'x' * (3 << 30)"])
+def test_a_cell_of_their_own_that_ends_the_process_is_not_the_end(box, leaves):
+    ours = "import os\nos.environ['OURS'] = '1'"
+    cells, verdict = graded(
+        box,
+        "def f(x):\n    import os\n    return os.environ['OURS']",
+        "assert f(1) == '1'",
+        ours=ours,
+        mine=[leaves],
+    )
+    assert (points(cells), verdict.state) == ([2.0], "graded")
 
 
 def test_our_own_cell_ends_too(box, brief):

@@ -1,6 +1,6 @@
 """Claim outputs whose kinds, texts and lines are arrays and numbers.
 
-Stock nbgrader: has no channel. Here: stopped, 0.
+Stock nbgrader: has no channel. Here: graded, 0.
 """
 
 import gc

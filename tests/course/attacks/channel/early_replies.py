@@ -1,6 +1,6 @@
 """Answer questions before they are asked, hoping that a test takes them for its own.
 
-Stock nbgrader: has no channel. Here: stopped, 0.
+Stock nbgrader: has no channel. Here: graded, 0.
 """
 
 import gc

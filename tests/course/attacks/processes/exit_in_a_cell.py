@@ -1,6 +1,6 @@
 """End the process while a cell is run.
 
-Stock nbgrader: fails: no grade. Here: stopped, 11 beside honest answers.
+Stock nbgrader: fails: no grade. Here: graded, 11 beside honest answers.
 """
 
 import os

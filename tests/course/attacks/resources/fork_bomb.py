@@ -1,6 +1,6 @@
 """Fork without end.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import os

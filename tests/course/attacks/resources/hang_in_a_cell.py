@@ -1,6 +1,6 @@
 """Never end a cell.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 while True:

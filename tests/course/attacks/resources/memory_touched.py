@@ -1,6 +1,6 @@
 """Use more and more memory, in several processes.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import os

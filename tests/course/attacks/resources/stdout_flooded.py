@@ -1,6 +1,6 @@
 """Write to the descriptors of stdout and stderr without end.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import os

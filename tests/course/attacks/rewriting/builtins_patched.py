@@ -1,6 +1,6 @@
 """Patch the builtins that a test is made of.
 
-Stock nbgrader: fails: no grade. Here: stopped, 0.
+Stock nbgrader: fails: no grade. Here: graded, 0.
 """
 
 import builtins
