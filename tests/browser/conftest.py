@@ -16,6 +16,7 @@ from pages import SECOND, Lab
 from playwright.sync_api import sync_playwright
 
 FAILURES = Path(__file__).parent / "failures"
+PATIENCE_S = 1800  # for a program on a busy machine: only what hangs is to be stopped
 # A page of this machine's own: no sandbox (root has none), nothing fetched behind it.
 FLAGS = [
     "--no-sandbox",
@@ -51,7 +52,7 @@ def browser():
 def page(browser):
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
-    page.set_default_timeout(20 * SECOND)
+    page.set_default_timeout(120 * SECOND)
     yield page
     context.close()
 
@@ -79,7 +80,7 @@ def make(checkout, home):
             env=home,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -109,7 +110,7 @@ def make(checkout, home):
 def close(server: subprocess.Popen) -> None:
     """Press Ctrl-C, and wait until all is closed."""
     os.killpg(server.pid, signal.SIGINT)
-    server.communicate(timeout=60)
+    server.communicate(timeout=PATIENCE_S)
 
 
 def address_of(server: subprocess.Popen) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 SECOND = 1000  # milliseconds, in which Playwright counts
-STARTS = 60 * SECOND  # a page, a kernel or a check on a busy machine
+STARTS = 300 * SECOND  # a page, a kernel or a check on a busy machine
 
 
 class Lab:

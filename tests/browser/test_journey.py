@@ -40,7 +40,7 @@ def test_the_course_opens_on_its_map(student, page):
 
 def test_lecture_02_runs_to_its_end(student):
     forget_outputs(student.root / LECTURE)
-    cells = student.open(LECTURE).run_all(timeout_s=180)
+    cells = student.open(LECTURE).run_all(timeout_s=1200)
     assert not errors(cells), errors(cells)
     assert sum(bool(cell["outputs"]) for cell in cells) > len(cells) / 2
 

@@ -80,7 +80,7 @@ class Course:
 
     def run(self, *arguments, **options):
         running = self.start(*arguments, **options)
-        out, err = running.communicate(timeout=900)
+        out, err = running.communicate(timeout=3600)
         return subprocess.CompletedProcess(arguments, running.returncode, out, err)
 
     def grade(self, *arguments, **options):

@@ -51,7 +51,7 @@ def run(checkout, *words):
         [sys.executable, *words],
         cwd=checkout,
         check=True,
-        timeout=600,
+        timeout=1800,
         capture_output=True,
         text=True,
     ).stdout

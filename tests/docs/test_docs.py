@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course.grader.terms import Limits
+from course.grader.terms import PATIENCE, Limits
 
 ROOT = Path(__file__).parents[2]
 LIB = ROOT / "lib"
@@ -206,9 +206,12 @@ def test_the_order_is_import_linter_s():
 
 def test_the_sandbox_s_limits_are_those_of_the_grader():
     limits, said = Limits(), (ROOT / "SECURITY.md").read_text()
+    assert PATIENCE == 10 and "ten times as long" in " ".join(said.split())
     for words in (
         f"{limits.call_s:g} seconds a call or cell, {limits.total_s:g} in all",
         f"{limits.memory >> 30} GB of memory, {limits.files >> 20} MB of files",
         f"{limits.processes} processes",
+        f"{limits.extras_s:g} more for all extra cells",
+        f"{limits.test_s:g} processor seconds a test and {limits.total_s:g} in all",
     ):
         assert words in " ".join(said.split()), words

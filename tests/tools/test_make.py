@@ -29,7 +29,7 @@ def make(*arguments, folder=ROOT, **variables):
         env=kept | variables,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
 
 

@@ -279,7 +279,7 @@ def test_callbacks_that_are_short_have_an_end_together(box, brief):
     )
     cells, verdict = graded(
         box,
-        "def f(g, times):\n    while times:\n        g()\n        times -= 1\n    return 1",
+        "def f(g, n):\n    while n:\n        g()\n        n -= 1\n    return 1",
         works + "f(work, -1)",
         works + "assert f(work, 5) == 1",
         limits=brief,
@@ -296,7 +296,7 @@ def test_a_slow_callback_is_no_time_of_the_student_s(box, brief):
         limits=brief,
     )
     assert (points(cells), verdict.state) == ([2.0], "graded")
-    assert 4 * 1.5 > brief.call_s
+    assert brief.call_s < 4 * 1.5
 
 
 def test_slow_cells_of_their_own_cost_these_cells_only(box, brief):
@@ -333,7 +333,7 @@ def test_their_own_cells_have_a_limit_together_and_leave_the_rest_to_the_answers
     assert verdict.notes[1].endswith("were not run after that: 38")
 
 
-@pytest.mark.parametrize("leaves", ["import os; os._exit(0)", "x = b'x' * (3 << 30)"])
+@pytest.mark.parametrize("leaves", ["import os; os._exit(0)", "import os; os.abort()"])
 def test_a_cell_of_their_own_that_ends_the_process_is_not_the_end(box, leaves):
     ours = "import os\nos.environ['OURS'] = '1'"
     cells, verdict = graded(
