@@ -8,7 +8,7 @@ changes layers as their inputs arrive is sequential.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,20 +86,31 @@ def stream_inputs(
     """Run `windows` through the model; hand each named layer's inputs to its receiver.
 
     A receiver gets (tokens, in_features) once a batch, and keeps what it needs, such as
-    a sum of X^T X, so that nothing else is stored. The head is not computed. ValueError
-    for no windows, for a batch below 1, and for a name that is no linear layer's.
+    a sum of X^T X, so that nothing else is stored. What comes after the last of these
+    layers is not computed. ValueError for no windows, for a batch below 1, and for a
+    name that is no linear layer's.
     """
     if windows.numel() == 0 or batch < 1:
         raise ValueError(f"windows of shape {tuple(windows.shape)}, batch={batch}")
     layers = select_layers(model, receivers)
     body = getattr(model, "base_model", model)
+    waiting: set[str] = set()
 
     def look(arrival: Arrival) -> None:
         receivers[arrival.name](arrival.x.detach().flatten(0, -2))
+        waiting.discard(arrival.name)
+        if not waiting:
+            raise _AllSeen
 
     with before(layers, look), torch.inference_mode():
         for ids in progress(windows.split(batch), "calibration"):
-            body(ids)
+            waiting.update(layers)
+            with suppress(_AllSeen):
+                body(ids)
+
+
+class _AllSeen(Exception):  # noqa: N818 - it ends a pass, and nothing went wrong
+    """Each watched layer has been handed its inputs: the rest need not run."""
 
 
 def capture_inputs(

@@ -88,3 +88,9 @@ def test_moments_are_means_over_the_inputs():
             squares[name], expected.diagonal(), rtol=1e-4, atol=0
         )
     assert trial.mean_squares(NAMES, SHORT) is squares
+
+
+@pytest.mark.parametrize("protocol", [trial.HAMLET, trial.KING_LEAR, SHORT], ids=str)
+def test_windows_are_those_of_the_whole_text(protocol):
+    whole = protocol.windows(trial.smollm2()[1])
+    assert torch.equal(trial.windows(protocol), whole)

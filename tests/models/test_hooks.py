@@ -14,7 +14,8 @@ def test_captured_inputs_reproduce_the_layers_outputs(tiny_llama):
     name = "model.layers.1.self_attn.o_proj"
     layer, outputs = linear_layers(tiny_llama)[name], []
     handle = layer.register_forward_hook(lambda *args: outputs.append(args[-1]))
-    inputs = capture_inputs(tiny_llama, [name], WINDOWS, batch=2)[name]
+    later = "model.layers.1.mlp.up_proj"  # so that the layer itself runs
+    inputs = capture_inputs(tiny_llama, [name, later], WINDOWS, batch=2)[name]
     handle.remove()
     assert inputs.shape == (30, 16)
     expected = torch.cat([out.flatten(0, 1) for out in outputs])
@@ -107,3 +108,18 @@ def test_a_layer_without_a_tensor_is_named():
         module = nn.Identity()
         with before({"odd": module}, lambda arrival: None):
             module(None)
+
+
+def test_nothing_runs_that_comes_after_the_last_layer_watched(tiny_llama):
+    names, ran = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj"], []
+    layers, batches = linear_layers(tiny_llama), {name: [] for name in names}
+    handles = [
+        layer.register_forward_hook(lambda *_, name=name: ran.append(name))
+        for name, layer in layers.items()
+    ]
+    receivers = {name: seen.append for name, seen in batches.items()}
+    stream_inputs(tiny_llama, WINDOWS, receivers, batch=1)
+    for handle in handles:
+        handle.remove()
+    assert [len(seen) for seen in batches.values()] == [3, 3]
+    assert ran == 3 * list(layers)[: list(layers).index(names[1])]
