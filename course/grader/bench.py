@@ -2,20 +2,23 @@
 
     python -m course.grader.bench stock [--homework hw_linear] [--submissions 120]
     python -m course.grader.bench class [--homework hw_linear] [--submissions 1000]
+    python -m course.grader.bench validate [--homework hw_linear] [--submissions 3]
 
 `stock` grades a class with ours, and every tenth of it with `nbgrader autograde` first;
 it prints both wall times a submission, and fails where an honest one's grade differs.
 `class` grades a synthetic class (mostly right and half right, some torn or quitting)
 and prints submissions a minute, the grader's peak memory, and how many ended in each
-state.
+state. `validate` presses a student's Validate so many times, all answers right, and
+prints the processor's seconds, beside those of a notebook that only imports the same.
 
-Read in order: `course_of`, `stock`, `class_`.
+Read in order: `course_of`, `stock`, `class_`, `validate`.
 """
 
 import argparse
 import contextlib
 import logging
 import os
+import resource
 import sys
 import tempfile
 import threading
@@ -35,7 +38,7 @@ SAMPLED = 10
 def main() -> None:
     """Do what the command line says, in a folder that ends with it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["stock", "class"])
+    parser.add_argument("what", choices=["stock", "class", "validate"])
     parser.add_argument("--homework", default="hw_linear")
     parser.add_argument("--submissions", type=int)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -45,8 +48,12 @@ def main() -> None:
     os.environ |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}  # nbgrader calls alembic
     with tempfile.TemporaryDirectory() as folder:
         config, homework = course_of(Path(folder), arguments.homework)
-        bench = {"stock": stock, "class": class_}[arguments.what]
-        count = arguments.submissions or {"stock": 120, "class": 1000}[arguments.what]
+        bench, usual = {
+            "stock": (stock, 120),
+            "class": (class_, 1000),
+            "validate": (validate, 3),
+        }[arguments.what]
+        count = arguments.submissions or usual
         bench(Path(folder), config, homework, count, arguments.workers)
 
 
@@ -155,6 +162,40 @@ def class_(root: Path, config, homework: Homework, count: int, workers: int) -> 
     print(f"  {peak[0] / 2**30:.2f} GB at the peak, of all processes together (PSS)")
     states = Counter("graded" if r.state == "to be read" else r.state for r in rows)
     print("  " + ", ".join(f"{number} {state}" for state, number in states.items()))
+
+
+def validate(root: Path, config, homework: Homework, count: int, workers: int) -> None:
+    """Processor seconds of the student's own check, and of its imports alone.
+
+    Raises RuntimeError where it is not happy with the model answers.
+    """
+    import nbformat
+    from nbgrader.validator import Validator
+
+    from course.grader import demo
+    from course.grader.desk import imported
+
+    imports = "\n".join(f"import {name}" for name in imported(homework.release))
+    start = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(imports)])
+    notebooks = {"imports": nbformat.writes(start), "check": demo.perfect(homework)}
+    print(f"{homework.name}, {count} times, {machine(workers)}")
+    for name, text in notebooks.items():
+        path = root / f"{name}.ipynb"
+        path.write_text(text, encoding="utf-8")
+        took = []
+        for _ in range(count):
+            before = processor_seconds()
+            problems = Validator(config=config).validate(str(path))
+            took.append(processor_seconds() - before)
+            if problems.get("failed"):
+                raise RuntimeError(f"Validate is unhappy: {problems['failed']}")
+        print(f"  {name:8} {min(took):6.1f} to {max(took):.1f} s of the processor")
+
+
+def processor_seconds() -> float:
+    """What this process and those that it started, and ended, have used."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def machine(workers: int) -> str:

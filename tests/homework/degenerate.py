@@ -181,7 +181,7 @@ class Function(StudentFunction):
         self.asked: dict[str, tuple] = {}  # by any part
         self.visible: set[str] = set()
         self.kind = ""
-        self.clobbered: list[tuple[list, list]] = []  # arguments, and what they were
+        self.clobbered: list[tuple[tuple, tuple]] = []  # arguments, and what they were
 
     def seen_so_far(self) -> None:
         """What was asked until now stands before a student's eyes."""
@@ -201,7 +201,7 @@ class Function(StudentFunction):
         if not self.kind or key in self.visible:
             return self.answer(key, args, kwargs)
         if self.kind.endswith(CLOBBERED):
-            given = [*args, *kwargs.values()]
+            given = (*args, *kwargs.values())
             self.clobbered.append((given, copy.deepcopy(given)))
             clobber(given)
             return self.answer(fingerprint((args, kwargs)), args, kwargs)
@@ -233,7 +233,7 @@ class Function(StudentFunction):
             with contextlib.suppress(Exception):
                 right = self.answer(key, args, kwargs)
                 found |= dict.fromkeys(kind for kind, _ in wrong(right))
-            if clobber([*args, *kwargs.values()]):
+            if clobber((*args, *kwargs.values())):
                 found[f" {CLOBBERED}"] = None
         return sorted(found)
 

@@ -73,3 +73,7 @@ def test_what_was_clobbered_is_there_again():
     constant = torch.ones(3)
     assert kept_by(cell("assert f(K).equal(K / 2)"), K=constant) != {}
     assert constant.equal(torch.ones(3))
+
+
+def test_a_number_is_no_argument_that_can_change_in_place():
+    assert kept_by(cell("assert f(3.0) == 1.5")) == {}

@@ -68,11 +68,10 @@ def test_a_cell_that_was_never_graded_is_noticed(report):
     assert any("None" in wrong for wrong in gates.complaints(NAME, report))
 
 
-def test_a_slow_or_unhappy_validate_is_noticed(report):
-    report["check"]["seconds"] = 30.0
+def test_an_unhappy_validate_is_noticed(report):
     for verdicts in (report["check"]["validate"], report["check"]["referee"]):
         verdicts["solution"] = ["test_decode"]
-    assert len(gates.complaints(NAME, report)) == 2
+    assert "Validate is unhappy" in gates.complaints(NAME, report)[0]
 
 
 def test_a_validate_and_a_referee_that_disagree_are_noticed(report):

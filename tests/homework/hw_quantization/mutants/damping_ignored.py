@@ -1,0 +1,8 @@
+"""Damps by 0.01, whatever is asked for."""
+
+LOSES = ["test_gptq"]
+PATCHES = {
+    "gptq": {
+        "inverse_factor(H, damping)": "inverse_factor(H, 0.01 if damping else 0.0)"
+    }
+}
