@@ -81,7 +81,7 @@ def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
         assert f'own_work("{name}", ' in visible, cell.id
         checks = [n for n in ast.walk(ast.parse(visible)) if speaks(n) is not None]
         assert checks and all(map(speaks, checks)), f"{cell.id} has mute checks"
-        assert "assert" in hidden or "float(" in hidden, cell.id
+        assert any(w in hidden for w in ("assert", "agree(", "float(")), cell.id
         borrowed = [w for w in WITHHELD[name] if f"import {w}" in visible]
         assert not borrowed, f"{cell.id} imports {borrowed} before a student's eyes"
 

@@ -1,6 +1,6 @@
 """Moves the columns first, by the old errors of rounding, and rounds at the end."""
 
-LOSES = ["test_round_block", "test_gptq", "test_act_order"]
+LOSES = ["test_round_block"]
 
 
 def round_block(w, U, scale, zero, bits):

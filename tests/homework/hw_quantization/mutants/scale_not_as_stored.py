@@ -1,6 +1,6 @@
 """Uses a step that fp16 cannot store."""
 
-LOSES = ["test_grid", "test_gptq"]
+LOSES = ["test_grid", "bonus_outliers"]
 PATCHES = {
     "find_grid": {
         "scale.half().to(w.dtype)": "scale",

@@ -1,6 +1,6 @@
 """Takes the lower factor of the inverse, transposed into the upper triangle's place."""
 
-LOSES = ["test_hessian", "test_gptq", "test_act_order"]
+LOSES = ["test_hessian", "bonus_outliers"]
 
 
 def inverse_factor(H, damping=0.01):
