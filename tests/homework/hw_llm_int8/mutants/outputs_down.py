@@ -1,6 +1,6 @@
 """Multiplies the other way round: outputs down, tokens across."""
 
-LOSES = ["test_int_product", "test_llm_int8"]
+LOSES = ["test_int_product"]
 
 
 def int_product(x_codes, w_codes):

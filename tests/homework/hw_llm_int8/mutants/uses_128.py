@@ -1,6 +1,6 @@
 """Scales by 128, so that the largest magnitude overflows to -128."""
 
-LOSES = ["test_quantize_rows", "test_llm_int8"]
+LOSES = ["test_quantize_rows"]
 
 
 def quantize_rows(x):

@@ -1,0 +1,51 @@
+"""One slip costs once: right, or right after an earlier slip of the same author.
+
+    agree_or_follow("codes", codes, expected, "At 4 bits.", lambda: quantize(w)[0])
+
+An exercise that is made of earlier ones inherits their slips, which have cost their
+points already. So what comes back may also be what its author's own functions make of
+the inputs, put together as the exercise asks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from lib.exercises.compare import agree, differ
+
+
+def agree_or_follow(
+    name: str,
+    yours: object,
+    expected: object,
+    why: str,
+    *earlier: Callable[[], object],
+    **terms: Any,
+) -> None:
+    """`agree`, or agree with what one of `earlier` returns; raises its AssertionError.
+
+    `terms` are those of `agree`. Each of `earlier` calls the author's own functions,
+    and only where the answer is not right; where one raises, nothing follows from it.
+    """
+    try:
+        agree(name, yours, expected, why, **terms)
+    except AssertionError:
+        if not any(follows(yours, made) for made in earlier):
+            raise
+
+
+def follows(yours: object, earlier: Callable[[], object]) -> bool:
+    """Whether `yours` is what `earlier()` returns, and finite numbers, at least one."""
+    try:
+        made = earlier()
+    except Exception:  # an earlier function is unfinished, or its slip is an error
+        return False
+    return (
+        isinstance(yours, Tensor)
+        and isinstance(made, Tensor)
+        and (yours.shape, yours.dtype) == (made.shape, made.dtype)
+        and yours.numel() > 0
+        and bool(yours.isfinite().all())
+        and not differ(yours, made, 1e-5, 0.0).any()
+    )
