@@ -4,6 +4,6 @@ What is here decides points: a change of any file makes every submission due aga
 
 Read in order: `own_work` (what a student has to write), `trial` (SmolLM2 with a
 student's weights), `compare` and `pure` (what a test asks of a value, and of a
-function's arguments), `protocol` (a student's function in a grader's hands), `kernels`
-(fences, a reader and a compiler for hw_kernels).
+function's arguments), `follow` (a slip costs once), `protocol` (a student's function in
+a grader's hands), `kernels` (fences, a reader and a compiler for hw_kernels).
 """
