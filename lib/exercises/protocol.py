@@ -38,6 +38,7 @@ class StudentFunction(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it with plain data, and return plain data.
 
+        As in Python, an argument that it changes in place is changed for the caller.
         Raises what the student's function raised, or the grader's own exception where
         the call hit a limit.
         """

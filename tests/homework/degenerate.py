@@ -17,6 +17,7 @@ import fnmatch
 import io
 import math
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -61,42 +62,34 @@ def complaints(name: str, only: str = "*") -> list[str]:
     """
     path = gates.HERE / name / "free.toml"
     free = tomllib.loads(path.read_text()) if path.exists() else {}
-    found = []
-    for cell in cells(name):
-        if not fnmatch.fnmatchcase(cell.grade_id, only):
-            continue
-        allowed = free.get(cell.grade_id, {})
-        kept = list(cell.kept())
-        let_pass = {what: [k for k in kept if k.matches(what)] for what in allowed}
-        found += [str(k) for k in kept if not any(map(k.matches, allowed))]
-        found += [
-            f"{cell.grade_id}: free.toml allows {what!r}, and that keeps no points"
-            for what in allowed
-            if not let_pass[what]
+    quiet, faked = contextlib.redirect_stdout(io.StringIO()), Trial.installed()
+    with quiet, faked, warnings.catch_warnings(action="ignore"):
+        return [
+            said
+            for cell in cells(name)
+            if fnmatch.fnmatchcase(cell.grade_id, only)
+            for said in cell.complaints(free.get(cell.grade_id, {}))
         ]
-    return found
 
 
 def cells(name: str) -> Iterator["Cell"]:
     """A homework's test cells, each as the cells above it leave the two namespaces."""
     student: dict[str, Any] = {"__name__": "student"}
     tests: dict[str, Any] = {"__name__": "tests"}
-    fakes = Trial.names()
-    with mock.patch.multiple(trial, **fakes), contextlib.redirect_stdout(io.StringIO()):
-        for cell in gates.read(name).cells:
-            match gates.role(cell) if cell.cell_type == "code" else "written":
-                case "written":
-                    continue
-                case "test":
-                    yield Cell(cell, tests)
-                case "answer":
-                    exec(compile(cell.source, "<answer>", "exec"), student)
-                    for function in gates.functions_of(cell):
-                        right = student[function]
-                        tests[function] = Function(function, right, cell.source)
-                case _:
-                    for namespace in (student, tests):
-                        exec(compile(cell.source, "<ours>", "exec"), namespace)
+    for cell in gates.read(name).cells:
+        match gates.role(cell) if cell.cell_type == "code" else "written":
+            case "written":
+                continue
+            case "test":
+                yield Cell(cell, tests)
+            case "answer":
+                exec(compile(cell.source, "<answer>", "exec"), student)
+                for function in gates.functions_of(cell):
+                    right = student[function]
+                    tests[function] = Function(function, right, cell.source)
+            case _:
+                for namespace in (student, tests):
+                    exec(compile(cell.source, "<ours>", "exec"), namespace)
 
 
 class Cell:
@@ -134,6 +127,15 @@ class Cell:
         if output is None:
             return self.points
         return float(output.get("data", {}).get("text/plain", 0))
+
+    def complaints(self, free: dict[str, str]) -> Iterator[str]:
+        """What keeps points and is not free, and what is free and keeps none."""
+        kept = list(self.kept())
+        yield from (str(k) for k in kept if not any(map(k.matches, free)))
+        for what in free:
+            if not any(k.matches(what) for k in kept):
+                where = f"{self.grade_id}: free.toml allows {what!r}"
+                yield f"{where}, and that keeps no points"
 
     def kept(self) -> Iterator[Kept]:
         """What keeps points: each function degenerate in turn, then all at once."""
@@ -253,13 +255,12 @@ class Trial:
     """What stands in for SmolLM2: a random layer, and how far its weight moves."""
 
     @classmethod
-    def names(cls) -> dict[str, Callable]:
-        """What is replaced in lib.exercises.trial."""
-        return {
-            "perplexity_with": cls.perplexity_with,
-            "mean_squares": cls.mean_squares,
-            "second_moments": cls.second_moments,
-        }
+    def installed(cls) -> contextlib.AbstractContextManager:
+        """Replace what lib.exercises.trial measures, for the length of a `with`."""
+        measured = ("perplexity_with", "mean_squares", "second_moments")
+        return mock.patch.multiple(
+            trial, **{name: getattr(cls, name) for name in measured}
+        )
 
     @staticmethod
     def perplexity_with(fn: Callable, names: Any = None, protocol: Any = None) -> float:

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 PIECE = 1024  # terms: 2^10 · 2^7 · 2^7 = 2^24, the last integer that float32 counts to
 
+
 def int8_matmul(a: Int8[Tensor, "m k"], b: Int8[Tensor, "k n"]) -> Int32[Tensor, "m n"]:
     """The exact product, summed in int32; ValueError for matrices that are not int8."""
     if a.dtype != torch.int8 or b.dtype != torch.int8:
