@@ -11,8 +11,6 @@ Read in order: `Compiled`, `compiled`, `narrowest_loads`, `compiled_text`.
 """
 
 import ast
-import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -172,7 +170,7 @@ def compiled_text(
     if done.returncode:
         why = done.stderr.strip()[-1500:]
         raise AssertionError(f"the compiler ended with {done.returncode}: {why}")
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(done.stdout)
     if isinstance(told, str):
         raise AssertionError(f"the compiler refuses {kernel}: {told}")
     return Compiled(**told)
@@ -189,7 +187,10 @@ def _compile_asked(
     divisible: list[str],
     constants: dict[str, int],
 ) -> Compiled:
-    """Make a module of a text's kernels, each on its own lines, and compile one."""
+    """Define a text's kernels, each on its own lines, and compile one.
+
+    Nothing else of the text runs, and the kernels find no built-in function.
+    """
     import triton
     import triton.language as tl
     from triton.compiler import ASTSource
@@ -202,11 +203,9 @@ def _compile_asked(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cell.py"
         path.write_text("\n".join(kept.get(at, "") for at in range(len(lines))) + "\n")
-        spec = importlib.util.spec_from_file_location("cell", path)
-        module = importlib.util.module_from_spec(spec)
-        module.triton, module.tl = triton, tl
-        spec.loader.exec_module(module)
-        kernel = getattr(module, name)
+        cell = {"__name__": "cell", "__builtins__": {}, "triton": triton, "tl": tl}
+        exec(compile(path.read_text(), path, "exec"), cell)
+        kernel = cell[name]
         types = argument_types(kernel, pointers, constants)
         attributes = {
             (at,): WHOLE
@@ -219,14 +218,18 @@ def _compile_asked(
 
 
 def main() -> None:
-    """Read what is asked, print a line of JSON: a result, or why there is none."""
-    asked = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            told = asdict(_compile_asked(*asked))
-        except Exception as error:
-            told = f"{type(error).__name__}: {error}"[:2000]
-    print(json.dumps(told))
+    """Read what is asked, print a line of JSON: a result, or why there is none.
+
+    Whatever is printed meanwhile, by Python or below it, goes to stderr.
+    """
+    asked, answer = json.load(sys.stdin), os.dup(1)
+    os.dup2(2, 1)
+    try:
+        told = asdict(_compile_asked(*asked))
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"[:2000]
+    with os.fdopen(answer, "w") as file:
+        json.dump(told, file)
 
 
 if __name__ == "__main__":

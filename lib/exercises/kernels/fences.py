@@ -1,25 +1,19 @@
-"""Triton's interpreter with fences: an address outside a tensor is a named error.
+"""The fences of a launch: an address outside a tensor is a named error.
 
     fenced address = base of the tensor + offset        0 <= offset < its bytes
 
 A GPU reads what lies behind a tensor, or writes there, and says nothing; the
 interpreter may end the process. Here every argument gets a base of its own, terabytes
 from the others, so that an address tells whose it is: a load or store outside is an
-IndexError that names the tensor, the program and the line. Two more things that a GPU
-keeps to itself are said: a program that writes or reads what another one of the same
-launch wrote is a RuntimeError, and a masked load without `other` gives NaN, or 0x55 in
-every byte.
+IndexError that names the tensor, the program and the line. More that a GPU keeps to
+itself is a RuntimeError: a program that writes or reads what another one of the same
+launch wrote, and a store to what a function was given to read.
 
-Read in order: `interpreted`, `Fence`, `Launch`.
+Read in order: `Fence`, `Launch`, `grid_of`.  Installed by interpreter.py.
 """
 
-import importlib
 import inspect
-import linecache
 import math
-import os
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,31 +23,6 @@ from torch import Tensor
 
 OFFSET_BITS = 44  # bits of an address that are an offset, half of them negative
 MOST_PROGRAMS = 10_000  # about a millisecond each
-MISSING = (
-    "This homework needs Triton, which exists for Linux, and for WSL on Windows: "
-    "pip install 'llm-compression-from-scratch[gpu]' there, or work on a computer "
-    "of your school or in the cloud. It needs no GPU. Exercise 1 needs no Triton."
-)
-launches: list[tuple[str, tuple[int, ...]]] = []  # kernel and grid of all so far
-
-
-def interpreted() -> None:
-    """Let kernels run on the CPU, fenced.
-
-    Raises ImportError without Triton, and RuntimeError where Triton is already there as
-    a compiler: it asks only once.
-    """
-    os.environ["TRITON_INTERPRET"] = "1"
-    before = "triton" in sys.modules
-    try:
-        interpreter = importlib.import_module("triton.runtime.interpreter")
-    except ImportError as error:
-        raise ImportError(MISSING) from error
-    jitted = importlib.import_module("triton.language").sum
-    if before and not isinstance(jitted, interpreter.InterpretedFunction):
-        raise RuntimeError("Triton came before this cell: restart the kernel, run it")
-    if not isinstance(interpreter.interpreter_builder, _fenced(interpreter)):
-        _install(interpreter)
 
 
 @dataclass
@@ -86,22 +55,15 @@ class Launch:
     grid: tuple[int, ...] = ()
     names: dict[int, str] = field(default_factory=dict)  # of tensors, by address
     fences: list[Fence] = field(default_factory=list)
+    read_only: set[int] = field(default_factory=set)
+    stored: int = 0  # numbers, by all programs
 
-    def begin(self, executor: Any, args: tuple, kwargs: dict) -> None:
-        """Note the tensors' names and the grid; raises ValueError for one too large."""
-        known = {k: v for k, v in kwargs.items() if k in executor.arg_names}
-        named = inspect.getcallargs(executor.fn, *args, **known)
+    def begin(self, named: dict[str, Any], read_only: set[int]) -> None:
+        """Note the tensors' names, and the storages that are only to be read."""
+        self.read_only = read_only
         for name, value in reversed(named.items()):
             if isinstance(value, Tensor):
                 self.names[value.data_ptr()] = name
-        grid = executor.grid(named) if callable(executor.grid) else executor.grid
-        self.grid = tuple(int(length) for length in grid) + (1,) * (3 - len(grid))
-        if math.prod(self.grid) > MOST_PROGRAMS:
-            raise ValueError(
-                f"{self.kernel}: a grid of {self.grid}, more than {MOST_PROGRAMS:,} "
-                "programs, takes the interpreter too long. Is it a program a block?"
-            )
-        launches.append((self.kernel, self.grid))
 
     def admit(self, name: str, tensor: Tensor) -> int:
         """The fenced base of a tensor: the same for one that came before."""
@@ -134,7 +96,7 @@ class Launch:
         """Look at a load or store of one tensor, and note who wrote.
 
         Raises IndexError for numbers outside the tensor, and RuntimeError for those
-        that another program of this launch wrote.
+        that another program of this launch wrote, or that are only to be read.
         """
         numbers = offset // fence.tensor.element_size()
         outside = numbers[(numbers < 0) | (numbers >= fence.size)]
@@ -146,6 +108,13 @@ class Launch:
                 f"{whole if fence.size else 'an empty ' + fence.name}. "
                 "Mask what is outside: mask=…"
             )
+        if verb != "load":
+            self.stored += numbers.size
+            if fence.tensor.untyped_storage().data_ptr() in self.read_only:
+                raise RuntimeError(
+                    f"tl.{verb} writes {fence.describe(numbers)}, and the function was "
+                    f"given {fence.name} to read: write what it allocates itself"
+                )
         if fence.writers is None:
             if verb == "load":
                 return
@@ -168,106 +137,34 @@ class Launch:
         return str(tuple(int(i) for i in np.unravel_index(program, self.grid)))
 
 
-_classes: dict[Any, type] = {}
-_running: list[Launch] = []
+def arguments_of(executor: Any, args: tuple, kwargs: dict, dtype: type) -> dict:
+    """A kernel's arguments by name; raises TypeError for what no kernel takes.
 
-
-def is_running() -> bool:
-    """Whether a kernel runs now."""
-    return bool(_running)
-
-
-def _fenced(interpreter: Any) -> type:
-    """The interpreter's builder, whose loads and stores are checked."""
-    if interpreter in _classes:
-        return _classes[interpreter]
-    plain: Any = interpreter.InterpreterBuilder
-    handle = interpreter.TensorHandle
-
-    class Fenced(plain):
-        def create_masked_load(self, ptrs, mask, other, *rest):
-            if other is None and ptrs.data.size > 1:  # one 0 comes as None too
-                kind = ptrs.get_element_ty()
-                numbers = interpreter._get_np_dtype(kind)
-                other = handle(_unknown(ptrs.data.shape, numbers), kind)
-            ptrs = self.checked(ptrs, mask, "load")
-            return super().create_masked_load(ptrs, mask, other, *rest)
-
-        def create_masked_store(self, ptrs, value, mask, *rest):
-            ptrs = self.checked(ptrs, mask, "store")
-            return super().create_masked_store(ptrs, value, mask, *rest)
-
-        def create_atomic_rmw(self, op, ptr, val, mask, *rest):
-            ptr = self.checked(ptr, mask, "atomic")
-            return super().create_atomic_rmw(op, ptr, val, mask, *rest)
-
-        def checked(self, ptrs, mask, verb):
-            real = _running[-1].real(ptrs.data, mask.data.astype(bool), verb)
-            return handle(real, ptrs.dtype)
-
-    return _classes.setdefault(interpreter, Fenced)
-
-
-def _unknown(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """What a masked load may give where nobody said what."""
-    if np.issubdtype(dtype, np.floating):
-        return np.full(shape, np.nan, dtype)
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    return np.full(size, 0x55, np.uint8).view(dtype).reshape(shape)
-
-
-def _install(interpreter: Any) -> None:
-    """Fence the interpreter's one builder, and its way to run a grid."""
-    interpreter.interpreter_builder.__class__ = _fenced(interpreter)
-    plain_run = interpreter.GridExecutor.__call__
-    plain_convert = interpreter._implicit_cvt
-
-    def convert(argument):
-        converted = plain_convert(argument)
-        if _running and isinstance(argument, Tensor):
-            names = _running[-1].names
-            base = _running[-1].admit(
-                names.get(argument.data_ptr(), "a tensor"), argument
+    `dtype` is the type of Triton's dtypes, which a constant may be.
+    """
+    known = {k: v for k, v in kwargs.items() if k in executor.arg_names}
+    named = inspect.getcallargs(executor.fn, *args, **known)
+    for name, value in named.items():
+        constant = name in executor.constexprs
+        kinds = (int, float, str, dtype) if constant else (int, float, Tensor)
+        every = value if isinstance(value, tuple) else (value,)
+        if not all(one is None or isinstance(one, kinds) for one in every):
+            takes = "numbers, strings and dtypes" if constant else "tensors and numbers"
+            raise TypeError(
+                f"{executor.fn.__name__}: {name} is a {type(value).__name__}, and "
+                f"{'constants are' if constant else 'a kernel takes'} {takes}"
             )
-            converted.handle.data = np.array([base], np.uint64)
-        return converted
-
-    def run(executor, *args, **kwargs):
-        __tracebackhide__ = True
-        builder = interpreter.interpreter_builder
-        launch = Launch(executor.fn.__name__, lambda: builder.grid_idx)
-        _running.append(launch)
-        try:
-            launch.begin(executor, args, kwargs)
-            plain_run(executor, *args, **kwargs)
-        except interpreter.InterpreterError as error:
-            raise _explained(error, launch, executor.fn) from None
-        finally:
-            _running.pop()
-
-    interpreter._implicit_cvt = convert
-    interpreter.GridExecutor.__call__ = run
+    return named
 
 
-def _explained(error: Exception, launch: Launch, kernel: Any) -> Exception:
-    """The first cause of an error in a kernel, with the program and the line."""
-    lines: list[str] = []
-    cause: BaseException = error
-    link: BaseException | None = error
-    while link is not None:
-        cause, link = link, link.__cause__
-        for frame in traceback.extract_tb(cause.__traceback__):
-            if frame.filename == kernel.__code__.co_filename and frame.lineno:
-                text = linecache.getline(frame.filename, frame.lineno).strip()
-                lines.append(f"    line {frame.lineno}: {text}")
-    if isinstance(cause, NotImplementedError) and not str(cause):
-        return NotImplementedError(f"the kernel {launch.kernel} is not written yet")
-    program = ", ".join(map(str, launch.program()))
-    where = f"kernel {launch.kernel}, program ({program})"
-    known = isinstance(cause, Exception) and type(cause).__module__ == "builtins"
-    kind: Any = type(cause) if known else RuntimeError
-    said = f"{where}: {cause}" + "".join(f"\n{line}" for line in lines[-1:])
-    try:
-        return kind(said)
-    except TypeError:
-        return RuntimeError(said)
+def grid_of(executor: Any, named: dict[str, Any]) -> tuple[int, ...]:
+    """The grid of a launch; raises ValueError for one too large."""
+    grid = executor.grid(named) if callable(executor.grid) else executor.grid
+    grid = tuple(int(length) for length in grid) + (1,) * (3 - len(grid))
+    kernel, programs = executor.fn.__name__, math.prod(grid)
+    if programs > MOST_PROGRAMS:
+        raise ValueError(
+            f"{kernel}: a grid of {grid}, more than {MOST_PROGRAMS:,} "
+            "programs, takes the interpreter too long. Is it a program a block?"
+        )
+    return grid

@@ -3,11 +3,13 @@
 A process of its own: Triton asks once whether it interprets.
 """
 
+import contextlib
 import json
 import sys
 
 from lib.exercises.kernels import interpreted, only_kernels
-from lib.exercises.kernels.fences import launches
+from lib.exercises.kernels.interpreter import launches
+from lib.exercises.kernels.isolated import _Guard
 
 interpreted()
 
@@ -123,8 +125,17 @@ def allocates(x):
 
 def prints(x):
     y = launch(copy, x)
-    print(f"{y[:2]}", y.shape, file=sys.stderr)
+    _Guard.show(y[:2], y.shape)
     return y[0]
+
+
+def formats(x):
+    launch(copy, x)
+    return f"{x[0]}"
+
+
+def writes_what_it_was_given(x):
+    copy[(4,)](x, x, COUNT)
 
 
 def launches_nothing(x):
@@ -150,10 +161,12 @@ SCENARIOS = {
     "argument": lambda: copy[(1,)](x),
     "crowd": lambda: copy[(1 << 20,)](x, x, COUNT),
     "after_all": lambda: bool((launch(copy) == x).all()),
-    "grid": lambda: launches[-1],
+    "launched": lambda: [launches[-1].kernel, launches[-1].grid, launches[-1].stored],
     "computes": lambda: only_kernels(computes)(x),
     "converts": lambda: only_kernels(converts)(x),
     "peeks": lambda: only_kernels(peeks)(x),
+    "formats": lambda: only_kernels(formats)(x),
+    "given": lambda: only_kernels(writes_what_it_was_given)(x),
     "prints": lambda: only_kernels(prints)(x),
     "launches_nothing": lambda: only_kernels(launches_nothing)(x),
     "allocates": lambda: [t.tolist() for t in only_kernels(allocates)(x)],
@@ -161,4 +174,6 @@ SCENARIOS = {
 }
 
 if __name__ == "__main__":
-    json.dump({name: told(run) for name, run in SCENARIOS.items()}, sys.stdout)
+    with contextlib.redirect_stdout(sys.stderr):
+        ended = {name: told(run) for name, run in SCENARIOS.items()}
+    json.dump(ended, sys.stdout)

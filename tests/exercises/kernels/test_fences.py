@@ -1,6 +1,5 @@
 """What a student is told at midnight; and that honest kernels hear nothing."""
 
-import json
 import math
 import os
 import subprocess
@@ -9,21 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.kernels.core.compiler import MISSING
-
 
 @pytest.fixture(scope="module")
-def told():
-    if MISSING is not None:
-        pytest.skip("Triton is not installed")
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("scenarios.py")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+def told(result_of, tmp_path_factory):
+    return result_of("scenarios.py", tmp_path_factory.mktemp("scenarios"))
 
 
 def started(before):
@@ -51,7 +39,7 @@ def test_triton_that_came_too_early_is_told(told):
 
 def test_honest_kernels_hear_nothing(told):
     assert told["honest"] and told["strided"] and told["after_all"]
-    assert told["grid"] == ["copy", [4, 1, 1]]
+    assert told["launched"] == ["copy", [4, 1, 1], 1000]
     assert told["again"] is None
 
 
@@ -85,6 +73,12 @@ def test_programs_have_no_order(told):
     assert told["atomic"] == sum(range(1000))
 
 
+def test_what_a_function_was_given_is_read_and_never_written(told):
+    kind, why = told["given"]
+    assert kind == "RuntimeError" and "tl.store writes x[0] … x[255]" in why
+    assert "was given x to read" in why and told["after_all"]
+
+
 def test_a_masked_load_without_other_is_anything(told):
     number, beyond = told["floats"]
     assert number == 2.0 and math.isnan(beyond)
@@ -105,7 +99,8 @@ def test_only_kernels_compute(told):
     assert "asks PyTorch for `add`" in told["computes"][1]
     assert "asks PyTorch for `half`" in told["converts"][1]
     assert "asks PyTorch for `__float__`" in told["peeks"][1]
-    assert told["launches_nothing"][1] == "launches_nothing launched no kernel"
+    assert "launches_nothing launched no kernel" in told["launches_nothing"][1]
+    assert "print(x) shows it" in told["formats"][1]
     assert told["prints"] == 0.0
     floats, integers = told["allocates"]
     assert all(map(math.isnan, floats)) and integers == [0x5555] * 2
