@@ -35,7 +35,8 @@ def product_kernel(
     ROWS: tl.constexpr, HALF: tl.constexpr, TOKENS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    token, i = tl.arange(0, TOKENS), tl.arange(0, HALF)
+    token = tl.program_id(1) * TOKENS + tl.arange(0, TOKENS)
+    i = tl.arange(0, HALF)
     there, asked = (row < rows)[:, None], (token < tokens)[None, :]
     total = tl.zeros((ROWS, TOKENS), tl.float32)
     for g in range((cols + group - 1) // group):
@@ -62,7 +63,7 @@ def product(x, packed, steps, zeros, group):
     y = torch.empty((tokens, rows))
     half = max(16, triton.next_power_of_2(group // 2))
     sizes = (tokens, rows, cols, group)
-    product_kernel[(triton.cdiv(rows, 16),)](
+    product_kernel[(triton.cdiv(rows, 16), triton.cdiv(tokens, 16))](
         x, packed, steps, zeros, y, *sizes, 16, half, 16
     )
     return y
