@@ -65,6 +65,79 @@ def rows_of_a_program(x=__import__("os").system("touch taken")) -> int:
     return 32
 """
 NARROW = "def rows_of_a_program() -> int:\n    return 16\n"
+NO_TILE = ("tl.zeros((ROWS, 16), tl.float32)", "0.0")  # the compiler refuses it
+IDLE = """
+@triton.jit
+def idle(w):
+    pass
+"""
+NO_GUARD = """exec('''
+import torch, lib.exercises.kernels.isolated as guard
+def decode(packed, steps, zeros, cols, group):
+    codes = torch.stack([packed & 15, packed >> 4], 2).flatten(1)[:, :cols].float()
+    each = [t.repeat_interleave(group, 1)[:, :cols].float() for t in (steps, zeros)]
+    return each[0] * (codes - each[1])
+guard.only_kernels = lambda function: decode
+''')"""
+TWICE = f"""
+@(lambda kernel: {NO_GUARD} or kernel)
+@triton.jit
+def dequantize_kernel():
+    pass
+{LAUNCH_ONLY}"""
+EVAL_IS_OWN = f"""{IDLE}
+def product(x, packed, steps, zeros, group):
+    unused = lambda eval: 0
+    idle[(1,)](x)
+    return eval("weights_of(packed, steps, zeros, x.shape[1], group) @ x")
+"""
+ANNOTATED = f"""{IDLE}
+def split_product(x, *matrix: {NO_GUARD}, **more: {NO_GUARD}):
+    idle[(1,)](x)
+    return torch.zeros(matrix[0].shape[0])
+"""
+IN_A_STRING = f"""
+@triton.jit
+def dequantize_kernel(packed, steps, zeros, w, cols, group):
+    '''
+def dequantize_kernel(packed, steps, zeros, w, cols, group):
+    {NO_GUARD.replace("'''", chr(34) * 3)}
+    '''
+    '''
+    '''
+def dequantize(packed, steps, zeros, cols, group):
+    w = torch.empty(packed.shape[0], cols)
+    dequantize_kernel[(1,)](packed, steps, zeros, w, cols, group)
+    return w
+"""
+IN_THE_GRID = f"""{IDLE}
+def work(m, x, packed, y):
+    y[:] = x @ (packed & 15)
+    return 1,
+def product(x, packed, steps, zeros, group):
+    y = torch.empty(x.shape[0], packed.shape[0])
+    idle[lambda m: work(m, x, packed, y)](y)
+    return y
+"""
+FORMATTED = """
+@triton.jit
+def one(y, value):
+    tl.store(y, value)
+def split_product(x, packed, steps, zeros, group, splits):
+    y = torch.empty(steps.shape[0])
+    one[(1,)](y, float(f"{x[0]:f}") * 0)
+    return y
+"""
+VERDICT = """
+@(lambda f: __import__("os").write(1, b'{"name": "fast"}') and f)
+@triton.jit
+def fast():
+    pass
+
+
+def rows_of_a_program() -> int:
+    return 16
+"""
 ALL = {"test_least_time": 1, "test_dequantize": 2, "test_product": 2}
 ALL |= {"test_split_product": 2, "bonus_fast": 3}
 ATTACKS = {  # a cell of their own, answers replaced, and what must be lost
@@ -85,6 +158,42 @@ ATTACKS = {  # a cell of their own, answers replaced, and what must be lost
         {"bonus_fast": 1},
     ),
     "runs_when_read": ("", {"rows_of_a_program": RUNS_WHEN_READ}, {"bonus_fast": 3}),
+    "not_all_is_read": (
+        TORCH,
+        {
+            "dequantize": TWICE,
+            "product": EVAL_IS_OWN,
+            "split_product": ANNOTATED,
+            "rows_of_a_program": VERDICT,
+        },
+        {"test_dequantize": 2, "test_product": 2, "test_split_product": 2}
+        | {"bonus_fast": 3},
+    ),
+    "another_way_in": (
+        "",
+        {
+            "dequantize": IN_A_STRING,
+            "product": IN_THE_GRID,
+            "split_product": FORMATTED,
+            "fast": NO_TILE,
+        },
+        {"test_dequantize": 2, "test_product": 2, "test_split_product": 2}
+        | {"bonus_fast": 2},
+    ),
+}
+TOLD = {  # a word of what each of these is told
+    "not_all_is_read": {
+        "test_dequantize": "is there twice",
+        "test_product": "`eval` is not of this cell",
+        "test_split_product": "3 splits want 3 programs",
+        "bonus_fast": "is there twice",
+    },
+    "another_way_in": {
+        "test_dequantize": "nan, and",
+        "test_product": "asks PyTorch for `__and__`",
+        "test_split_product": "makes text of a tensor",
+        "bonus_fast": "No GPU will run it",
+    },
 }
 
 
@@ -105,7 +214,9 @@ def handed_in(homework, first, answers):
     notebook = nbformat.reads(homework.source, as_version=4)
     for name, text in answers.items():
         cell = next(c for c in notebook.cells if f"def {name}(" in c.source)
-        if name == "dequantize":
+        if isinstance(text, tuple):
+            cell.source = cell.source.replace(*text)
+        elif name != "rows_of_a_program":
             cell.source = text
         else:
             old = re.search(rf"def {name}\(.*?(?=\n\n\n)", cell.source, re.DOTALL)
@@ -130,3 +241,5 @@ def test_an_answer_gets_what_its_text_is_worth(homework, attack):
                 lost[kind["grade_id"]] = missing
     assert told.keys() == ALL.keys()
     assert lost == loses, told
+    for test, word in TOLD.get(attack, {}).items():
+        assert word in told[test]

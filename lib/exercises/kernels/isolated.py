@@ -60,6 +60,10 @@ class Isolated:
         self.stored = sum(stored for *_, stored in launches)
         return value
 
+    def with_dots_twice(self, *args: Any, **kwargs: Any) -> Any:
+        """The same, where what tl.dot multiplies counts twice."""
+        return self._call(args, kwargs, 2)[0]
+
     @property
     def programs(self) -> list[int]:
         """How many programs each launch had."""
@@ -92,14 +96,18 @@ def isolated(function: Callable) -> Isolated:
     return Isolated(name, call)
 
 
-def called(source: str, name: str, args: tuple, kwargs: dict) -> tuple[Any, list]:
+def called(
+    source: str, name: str, args: tuple, kwargs: dict, dots: int = 1
+) -> tuple[Any, list]:
     """Call a function of a cell; its value, and (kernel, grid, stored) a launch.
 
-    Raises what `isolated` and its functions raise.
+    What tl.dot multiplies counts `dots` times. Raises what `isolated` and its functions
+    raise.
     """
     __tracebackhide__ = True
     before = len(interpreter.launches)
-    value = only_kernels(_functions(source)[name])(*args, **kwargs)
+    with interpreter.dots_count(dots):
+        value = only_kernels(_functions(source)[name])(*args, **kwargs)
     ended = interpreter.launches[before:]
     return value, [(it.kernel, it.grid, it.stored) for it in ended]
 
