@@ -47,16 +47,15 @@ def decode(packed, steps, w, cols, BLOCK: tl.constexpr = 16):
     tl.store(w + row * cols + col, code.to(tl.float32) * step, mask=col < cols)
 '''
 LAUNCH = "decode[(w.shape[0],)](packed, steps, w, w.shape[1])"
-TAKES_OVER = '''
+TAKES_OVER = '''  # to Triton's interpreter a kernel begins at the last line with `def `
 @triton.jit
 def decode(packed, steps, w):
     """
 def decode(packed, steps, w):
-    (lambda: 0).__globals__["np"].save("taken", 0)
+    np.save("taken", 0)
     """
     tl.store(w, 0.0)
-    """
-    """
+    tl.static_print('"""#')
 '''
 TORCH = "work(packed, steps, w)"
 CELLS = {  # a cell, and what its author is told
