@@ -105,7 +105,7 @@ def narrowest_loads(ttgir: str) -> dict[str, int]:
     for line in ttgir.splitlines():
         load = re.search(
             r"(?:tt\.load|async_copy_global_to_local) .*"
-            r": tensor<[\dx]+!tt\.ptr<(\w+)>, (#\w+)",
+            r": (?:tensor<[\dx]+)?!tt\.ptr<(\w+)>(?:, (#\w+))?",
             line,
         )
         if load:

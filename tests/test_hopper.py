@@ -50,3 +50,5 @@ def test_the_narrowest_load_of_a_dtype_counts():
 tensor<8x64x!tt.ptr<i8>, #blocked> -> <8x64xi8>
 """
     assert narrowest_loads(text) == {"i8": 8, "f16": 2}
+    alone = "  %d = tt.load %r : !tt.ptr<i8> loc(#loc)\n"
+    assert narrowest_loads(text + alone) == {"i8": 1, "f16": 2}
