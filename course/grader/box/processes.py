@@ -73,7 +73,7 @@ class Usage:
         self.stood: dict[tuple[int, int, str], float] = {}  # by each thread, in line
 
     def read(self) -> tuple[list[int], int]:
-        """Bring both up to date; all threads, and how many of them want to run."""
+        """Bring both up to date; all threads below `root`, and how many want to run."""
         alive, seen, eager = 0.0, list[int](), 0
         for pid in [self.root, *descendants(self.root)]:
             if not (found := stat(f"/proc/{pid}/stat")):
@@ -85,8 +85,9 @@ class Usage:
                 task = f"/proc/{pid}/task/{thread}"
                 line = words(f"{task}/schedstat")
                 self.stood[pid, thread, found[START]] = NANO * int((line or "00")[1])
-                eager += stat(f"{task}/stat")[:1] == ["R"]
-                seen.append(thread)
+                if pid != self.root:
+                    eager += stat(f"{task}/stat")[:1] == ["R"]
+                    seen.append(thread)
         self.processor = max(self.processor, alive, sum(self.ran.values()))
         self.line = sum(self.stood.values())
         return seen, eager
