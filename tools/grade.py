@@ -6,22 +6,23 @@
     python tools/grade.py collect --zip submissions.zip --homework hw_formats
     python tools/grade.py demo [--remove]         a made-up class, to have a look around
 
-The work is course/grader's.  Read in order: `main`, `grade`, `homeworks`, `table`.
+The work is course/grader's.  Read in order: `main`, `grade`, `homeworks`.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import homework
 
+if TYPE_CHECKING:
+    from course.grader.returns import Returned
+
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = ROOT / "course"
-HEADER = ("student", "homework", "points", "of", "state", "reason")
-STATES = ("graded", "to be read", "rejected", "stopped", "failed")
 UNBOXED = "--without-a-box-i-trust-every-student"
 AGAIN = "What is graded stays; run it again for the rest."
 
@@ -91,6 +92,7 @@ def grade(arguments: argparse.Namespace) -> int:
     """
     from course.grader.campaign import grade_class
     from course.grader.returns import return_feedback
+    from course.grader.table import table
 
     who = f"{arguments.student or '*'}/{arguments.homework or '*'}"
     found = {path.name for path in COURSE.glob(f"submitted/{who}") if path.is_dir()}
@@ -107,20 +109,29 @@ def grade(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         force=arguments.force,
     )
-    return_feedback(COURSE, configuration(), sorted(found), students)
+    pages = return_feedback(COURSE, configuration(), sorted(found), students)
     print(table(rows))
-    return int(any(row.state == "failed" for row in rows))
+    return told(pages) or int(any(row.state == "failed" for row in rows))
 
 
 def feedback(arguments: argparse.Namespace) -> int:
-    """Write the pages that a person's marks and comments changed."""
+    """Write the pages that a person's marks and comments changed; 1 if one fails."""
     from course.grader.returns import return_feedback
 
     names = [arguments.homework] if arguments.homework else homework.sources()
     students = [arguments.student] if arguments.student else None
     pages = return_feedback(COURSE, configuration(), names, students)
-    print(f"{len(pages)} pages of feedback are new, in course/feedback")
-    return 0
+    print(f"{len(pages.changed)} pages of feedback are new, in course/feedback")
+    return told(pages)
+
+
+def told(pages: "Returned") -> int:
+    """Say whose page of feedback could not be made; 1 if there is one."""
+    from course.grader.words import line
+
+    for (student, name), why in pages.failed.items():
+        print(f"{line(student)} has no feedback on {name}: {why}")
+    return int(bool(pages.failed))
 
 
 def collect(arguments: argparse.Namespace) -> int:
@@ -198,30 +209,6 @@ def homeworks(boxed: bool = True) -> list:
         )
         for name in homework.sources()
     ]
-
-
-def table(rows: list) -> str:
-    """A line for each submission, in columns; a summary below."""
-    lines = [
-        (
-            row.student,
-            row.homework,
-            "–" if row.score is None else f"{row.score:g}",
-            "–" if row.maximum is None else f"{row.maximum:g}",
-            f"{row.state}, no box" if row.unsafe else row.state,
-            "; ".join(row.reasons),
-        )
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(HEADER, *lines, strict=True)]
-    rule = tuple("-" * width for width in widths)
-    shown = [
-        "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip()
-        for line in [HEADER, rule, *lines]
-    ]
-    counts = Counter(row.state for row in rows)
-    summary = ", ".join(f"{counts[state]} {state}" for state in STATES)
-    return "\n".join([*shown, summary])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ no shared disk. A desk (desk.py) is a process of its own beside the Dask worker:
 student's code is in its box, the tests are at the desk, and neither is in the worker.
 Whatever is killed, run it again: what is stamped stays, any other is graded anew.
 
-Read in order: `grade_class`, `ctrl_c`, `submitted`, `spread`.
+Read in order: `grade_class`, `settled`, `read`, `spread`.
 """
 
 import contextlib
@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbgrader.utils import parse_utc
 from tqdm import tqdm
 from traitlets.config import Config
 
-from course.grader.gradebook import Gradebook
+from course.grader.gradebook import Gradebook, everyones
+from course.grader.handed_in import Exchange, came, read_secret
 from course.grader.judging import parsing
 from course.grader.terms import Graded, Homework, NoBox, Submission
+from course.grader.words import line, lines
 from course.grader.worker import assess
 
 RETRIES = 3  # of a task whose Dask worker died under it
@@ -61,10 +62,13 @@ def grade_class(
     """Grade what is in root/submitted; a row for every submission.
 
     `cluster` is the address of a Dask scheduler; without one, this machine's cores are
-    used. What was graded before, and has not changed, is not graded again. Raises
-    `NoBox` where bubblewrap is missing, `Busy` where another run is writing.
+    used. What was graded before, and has not changed, is not graded again; its lateness
+    is counted anew. What cannot be written down is that student's *failed* row. Raises
+    `NoBox` where bubblewrap is missing, `Busy` where another run is writing, and what
+    stops everybody: a gradebook that is locked, a full disk.
     """
     rows: list[Row] = []
+    exchange = Exchange(config)
     folders = [
         (homework, folder)
         for homework in homeworks
@@ -82,22 +86,18 @@ def grade_class(
 
         def fresh() -> Iterator[Task]:
             for homework, folder in folders:
-                submission = read(folder, homework.name)
+                submission = read(folder, homework.name, exchange)
                 stamp = book.stamp_of(homework.name, submission.student)
                 now = submission.fingerprint(homework.version)
                 if force or stamp is None or stamp.fingerprint != now:
                     yield homework, submission
                 else:
-                    done(row_of(book, stamp))
+                    done(settled(book, submission, stamp))
 
         for (homework, submission), graded in spread(fresh(), cluster, workers):
             check()
-            if isinstance(graded, Exception):
-                why = (f"{type(graded).__name__}: {graded}".splitlines()[0][:200],)
-                done(Row(submission.student, homework.name, None, None, "failed", why))
-                continue
-            book.save(graded)
-            done(row_of(book, graded))
+            folder = root / "submitted" / submission.student / homework.name
+            done(settled(book, submission, graded, folder))
     return sorted(rows, key=lambda row: (row.homework, row.student))
 
 
@@ -128,13 +128,45 @@ def ctrl_c() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
-def row_of(book: Gradebook, graded: Graded) -> Row:
-    """A graded submission as it stands in the gradebook."""
+def settled(
+    book: Gradebook,
+    submission: Submission,
+    graded: Graded | Exception,
+    folder: Path | None = None,
+) -> Row:
+    """Write down what came of a submission (`folder`: it is new), and how it stands.
+
+    A *failed* row where that is not possible; raises what stops everybody.
+    """
+    if isinstance(graded, Exception):
+        return failed(submission, graded)
+    try:
+        if folder:
+            secret, _ = read_secret(folder)
+            book.save(graded, secret)
+        else:
+            book.count_lateness(graded.homework, graded.student)
+        return row_of(book, graded, submission.notes)
+    except Exception as error:
+        if everyones(error):
+            raise
+        return failed(submission, error)
+
+
+def failed(submission: Submission, error: Exception) -> Row:
+    """A submission that has no grade; the next run tries it again."""
+    why = line(f"{type(error).__name__}: {error}".partition("\n")[0])
+    who = (submission.student, submission.homework)
+    return Row(*who, None, None, "failed", (why,))
+
+
+def row_of(book: Gradebook, graded: Graded, notes: tuple[str, ...]) -> Row:
+    """A graded submission as it stands, and what a person should know of its file."""
     score, maximum, read_by_all = book.standing(graded.homework, graded.student)
     state = graded.state
     if state == "graded" and not read_by_all:
         state = "to be read"
-    reasons = tuple(dict.fromkeys(graded.reasons))
+    reasons = tuple(dict.fromkeys([*graded.reasons, *lines([*notes])]))
     who = (graded.student, graded.homework)
     return Row(*who, score, maximum, state, reasons, graded.unsafe)
 
@@ -148,29 +180,18 @@ def submitted(root: Path, homework: str, students: list[str] | None) -> list[Pat
     ]
 
 
-def read(folder: Path, homework: str) -> Submission:
-    """What is in a submission's folder, read safely."""
+def read(folder: Path, homework: str, exchange: Exchange | None = None) -> Submission:
+    """What is in a submission's folder, read safely; `exchange` knows when it came."""
     content, notes, rejected = b"", list[str](), None
     try:
         content, notes = parsing.read_file(folder, homework)
     except parsing.Rejected as why:
         rejected = str(why)
-    when = read_timestamp(folder)
+    when, about_time = came(folder, homework, content, exchange)
+    _, about_secret = read_secret(folder)
+    notes = [*notes, *about_time, *about_secret]
     student = folder.parent.name
     return Submission(homework, student, content, when, tuple(notes), rejected)
-
-
-def read_timestamp(folder: Path) -> str | None:
-    """When it was handed in, as the exchange wrote it; None where nobody did."""
-    # It is the student's file too: a link, a pipe, the year 9999999 are no time.
-    with (
-        contextlib.suppress(parsing.Rejected, ValueError, OverflowError),
-        parsing.opened(folder) as handle,
-    ):
-        text = parsing.read(handle, "timestamp.txt")[:100].decode().strip()
-        parse_utc(text)
-        return text
-    return None
 
 
 # ------------------------------------------------------------------ over the workers

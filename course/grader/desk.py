@@ -24,6 +24,7 @@ from course.grader.judging.intake import rebuild
 from course.grader.judging.parsing import Rejected, parse
 from course.grader.judging.referee import grade
 from course.grader.terms import Graded, Homework, NoBox, Submission
+from course.grader.words import clean
 from course.grader.worker import ended
 
 
@@ -83,7 +84,7 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
     except Rejected as why:
         return ended(homework, submission, "rejected", [str(why)])
     except Exception as error:  # no submission may end the class's grading
-        traceback.print_exc()
+        print(clean(traceback.format_exc()), file=sys.stderr)
         cause = f"the grader could not go on ({type(error).__name__}: {error})"
         return ended(homework, submission, "stopped", [cause])
     return replace(

@@ -8,12 +8,14 @@ an automatic score for each test, and what a person has still to read. Manual sc
 comments stay. The stamp, a small file written last, says which submission these grades
 are of: what is stamped is not graded twice, and what was interrupted is graded again.
 
-Read in order: `Gradebook.save`, `stamp_of`.
+Read in order: `Gradebook.save`, `stamp_of`, `count_lateness`, `everyones`.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,12 +25,16 @@ from nbgrader import utils
 from nbgrader.api import Gradebook as Database
 from nbgrader.api import MissingEntry, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 
-from course.grader.feedback import harmless
+from course.grader.pages.renderer import Renderer
+from course.grader.pages.shown import harmless
 from course.grader.terms import Graded
 
 STAMP = ".graded.json"
+TIME, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's names
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE}
 LOCK = ".grading.lock"
 PATIENCE_S = 30  # while another program writes to the database
 
@@ -40,7 +46,8 @@ class Busy(RuntimeError):  # noqa: N818
 class Gradebook:
     """The course's database, its autograded folder, its stamps. For a `with`.
 
-    Entering it raises `Busy` where another run is writing to this course.
+    Entering it raises `Busy` where another run is writing to this course. `renderer`
+    makes its pages.
     """
 
     def __init__(self, config: Config, root: Path) -> None:
@@ -50,6 +57,7 @@ class Gradebook:
         self.database = Database(course.db_url + waiting, course.course_id)
         self.lateness = AssignLatePenalties(config=config)
         self.lateness.init_plugin()
+        self.renderer = Renderer()
 
     def __enter__(self) -> "Gradebook":
         self.held = self.lock.open("w")
@@ -62,6 +70,7 @@ class Gradebook:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.renderer.close()
         self.database.close()
         self.held.close()
 
@@ -78,26 +87,37 @@ class Gradebook:
         except (OSError, ValueError, TypeError, MissingEntry):
             return None
 
-    def save(self, graded: Graded) -> None:
+    def save(self, graded: Graded, secret: str | None = None) -> None:
         """Write a submission down; half-way is as good as not at all.
 
-        Raises what the database or the disk raises, after taking it back.
+        `secret` is what its page is named by in nbgrader's exchange. Raises what the
+        database, the disk, or a name that is none raises, after taking it back.
         """
         folder = self.place(graded.homework, graded.student)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)
         nb = v4.reads(graded.notebook)  # ours: the desk has validated it
-        try:
+        shown = with_word(harmless(nb, self.renderer), graded)
+        with self.committed():
             self.enter(graded, nb)
+        write(folder / f"{graded.homework}.ipynb", v4.writes(shown))
+        for name, text in ((TIME, graded.timestamp), (SECRET, secret)):
+            if text:
+                write(folder / name, text)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        stamp = {k: v for k, v in asdict(graded).items() if k != "notebook"}
+        write(folder / STAMP, json.dumps(stamp, indent=1))
+
+    @contextlib.contextmanager
+    def committed(self) -> Iterator[None]:
+        """Keep all that happens in a `with`, or nothing of it."""
+        try:
+            yield
+            self.database.db.commit()
         except BaseException:
             self.database.db.rollback()
             raise
-        shown = with_word(harmless(nb), graded)
-        write(folder / f"{graded.homework}.ipynb", v4.writes(shown))
-        if graded.timestamp:
-            write(folder / "timestamp.txt", graded.timestamp)
-        stamp = {k: v for k, v in asdict(graded).items() if k != "notebook"}
-        write(folder / STAMP, json.dumps(stamp, indent=1))
 
     def enter(self, graded: Graded, nb: NotebookNode) -> None:
         """Set the automatic score of every test, and what a person has to read."""
@@ -123,7 +143,6 @@ class Gradebook:
                 comment = comments[cell.metadata.nbgrader.grade_id]
                 comment.auto_comment = "No response." if silent else None
         self.punish_lateness(notebook)
-        database.db.commit()
 
     def punish_lateness(self, notebook: SubmittedNotebook) -> None:
         """Ask the course's own LateSubmissionPlugin, as nbgrader's autograde does."""
@@ -135,6 +154,17 @@ class Gradebook:
         if penalty is not None:
             penalty = min(max(penalty, 0.0), notebook.score)
         notebook.late_submission_penalty = penalty
+
+    def count_lateness(self, homework: str, student: str) -> None:
+        """Punish by the due date and the score as they are now."""
+        with self.committed():
+            for notebook in self.database.find_submission(homework, student).notebooks:
+                self.punish_lateness(notebook)
+
+    def penalty(self, homework: str, student: str) -> float:
+        """The points that lateness costs now."""
+        submission = self.database.find_submission(homework, student)
+        return submission.late_submission_penalty or 0.0
 
     def standing(self, homework: str, student: str) -> tuple[float, float, bool]:
         """The score as it counts now, less lateness; the most there is; all read?"""
@@ -180,6 +210,17 @@ def with_word(nb: NotebookNode, graded: Graded) -> NotebookNode:
 def plain(text: str) -> str:
     """Text that means nothing in Markdown between backticks."""
     return " ".join(text.replace("`", "'").split())[:500]
+
+
+def everyones(error: BaseException | None) -> bool:
+    """Whether what was raised stops the whole class: the database, or a full disk.
+
+    nbgrader raises its own errors over the database's.
+    """
+    if error is None:
+        return False
+    full = isinstance(error, OSError) and error.errno in FULL
+    return isinstance(error, OperationalError) or full or everyones(error.__context__)
 
 
 def write(path: Path, text: str) -> None:

@@ -9,10 +9,18 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course.grader.words import lines
+
 GRADER = Path(__file__).resolve().parent
 ROOT = GRADER.parents[1]
 EXERCISES = ROOT / "lib" / "exercises"  # found by its path: importing it takes torch
-JUDGES = ("desk.py", "worker.py", "box", "judging")  # files and folders of this one
+JUDGES = (
+    "desk.py",
+    "worker.py",
+    "words.py",
+    "box",
+    "judging",
+)  # files and folders of this one
 STATES = ("graded", "rejected", "stopped")
 
 
@@ -103,7 +111,8 @@ class Submission:
 class Graded:
     """One submission after grading: enough to write it down.
 
-    Raises ValueError for a state that is none of `STATES`.
+    What it says is cleaned here, once for pages, stamps and the terminal. Raises
+    ValueError for a state that is none of `STATES`.
     """
 
     homework: str
@@ -120,3 +129,4 @@ class Graded:
     def __post_init__(self) -> None:
         if self.state not in STATES:
             raise ValueError(f"state={self.state!r} is none of {STATES}")
+        self.reasons, self.notes = lines(self.reasons), lines(self.notes)

@@ -25,6 +25,7 @@ from nbformat import v4
 from nbformat.v4 import new_output
 
 from course.grader.terms import PATIENCE, ROOT, Graded, Homework, NoBox, Submission
+from course.grader.words import lines
 
 OPENING_S = 1200.0  # for importing torch twice on a busy machine
 SLOW = "grading it came to no end, though all that it does has limits"
@@ -136,7 +137,7 @@ def ended(
     homework: Homework, submission: Submission, state: str, reasons: list[str]
 ) -> Graded:
     """How a submission ended; its notebook is our release, every test unpassed."""
-    unpassed = v4.reads(homework.release)
+    unpassed, reasons = v4.reads(homework.release), lines(reasons)
     why = {"ename": state.capitalize(), "evalue": "; ".join(reasons)}
     for cell in unpassed.cells:
         if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):

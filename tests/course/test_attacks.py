@@ -21,7 +21,6 @@ from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 from nbconvert.exporters import HTMLExporter
@@ -32,9 +31,9 @@ from traitlets.config import Config, PyFileConfigLoader
 from course.grader.box.box import Box
 from course.grader.campaign import read
 from course.grader.desk import sit
-from course.grader.feedback import feedback
 from course.grader.gradebook import Gradebook
 from course.grader.judging.intake import functions
+from course.grader.returns import page_of
 from course.grader.terms import Homework, Limits
 from course.grader.worker import ended
 from lib.exercises.own_work import WITHHELD
@@ -135,8 +134,7 @@ class Class:
         exporter = HTMLExporter(config=config)
         yield exporter.from_filename(str(path), resources=resources)[0]
         with self.book:
-            scores = self.book.scores(NAME, student)
-        yield feedback(nbformat.read(path, as_version=4), scores, title=student)
+            yield page_of(self.book, NAME, student)
 
 
 class Running(HTMLParser):

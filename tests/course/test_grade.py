@@ -101,7 +101,9 @@ def test_student_code_ran_in_a_box_and_in_no_worker(course, graded):
         if out["output_type"] == "stream"
         for line in out["text"]
     )
-    assert said.startswith("1 False\n"), "process 1 of a world of its own"
+    who = "the student's code | "
+    assert said.startswith(f"{who}1 False\n"), "process 1 of a world of its own"
+    assert all(line.startswith(who) for line in said.splitlines()), "its words are its"
 
 
 def test_a_second_run_grades_only_what_is_new(course, graded):

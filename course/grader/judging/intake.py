@@ -15,10 +15,11 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from course.grader.judging.parsing import Cell
+from course.grader.judging.pictures import Attached
 
 
 @dataclass
@@ -57,6 +58,7 @@ def rebuild(release: NotebookNode, theirs: list[Cell]) -> Intake:
             *earlier, answer = placed.versions(name, cell.source, intake.notes)
             rebuilt += _plain(Cell("code", text, None, None) for text in earlier)
             cell.source = answer
+            _attach(cell, placed.attachments.get(name, {}))
         rebuilt.append(cell)
         rebuilt += _plain(placed.extras.pop(name or cell.get("id"), []))
     for number, cell in enumerate(rebuilt):
@@ -74,6 +76,7 @@ class _Placed:
 
     answers: dict[str, list[str]]  # grade_id → the versions found, in order
     extras: dict[str | None, list[Cell]]  # behind which cell of ours
+    attachments: dict[str, Attached] = field(default_factory=dict)  # of answers
 
     def versions(self, name: str, stub: str, notes: list[str]) -> list[str]:
         """Earlier versions of an answer, and the one that counts: never none."""
@@ -114,6 +117,7 @@ def _place(
             last = name
             if is_answer(ours[name]):
                 placed.answers.setdefault(name, []).append(cell.source)
+                placed.attachments.setdefault(name, {}).update(cell.attachments)
         elif cell.cell_id in ids:
             last = cell.cell_id
             if cell.source.strip() not in known:  # a plain cell of ours, changed
@@ -134,9 +138,15 @@ def functions(source: str) -> list[str]:
 
 def _plain(cells: Iterable[Cell]) -> list[NotebookNode]:
     """Cells marked as theirs and nothing else: to be run or read, never graded."""
-    return [
-        (new_code_cell if cell.kind == "code" else new_markdown_cell)(
-            cell.source, metadata={"theirs": True}
-        )
-        for cell in cells
-    ]
+    plain = []
+    for cell in cells:
+        make = new_code_cell if cell.kind == "code" else new_markdown_cell
+        plain.append(make(cell.source, metadata={"theirs": True}))
+        _attach(plain[-1], cell.attachments)
+    return plain
+
+
+def _attach(cell: NotebookNode, pictures: Attached) -> None:
+    """Give a text the pictures that were pasted into it."""
+    if pictures and cell.cell_type == "markdown":
+        cell.attachments = from_dict(pictures)

@@ -2,25 +2,22 @@
 
     claimed by the box ─ checked ─→ outputs of a notebook        no HTML, script or SVG
 
-Read in order: `checked`, `kept_data`, `clean`.
+Read in order: `checked`, `kept_data`, `error_output`.
 """
 
-import base64
-import binascii
-import contextlib
-import re
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from course.grader.box.sandbox import Stopped
+from course.grader.judging import pictures
+from course.grader.words import clean
 
-MAX_TEXT = 100_000  # characters of an output
 MAX_PICTURE = 1_500_000  # characters of base64
 MAX_OUTPUTS = 20  # of one cell
 MAX_LINES = 12  # of a traceback
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")  # ESC would colour a log
+MAX_TEX = 10_000  # characters of a formula, which a browser draws slowly
 
 
 def checked(claimed: Any) -> list[NotebookNode]:
@@ -54,14 +51,12 @@ def kept_data(data: dict) -> dict[str, str]:
     """Plain text, TeX, and PNG pictures that really are PNG."""
     kept = {}
     for kind in ("text/plain", "text/latex"):
-        if isinstance(data.get(kind), str):
-            kept[kind] = clean(data[kind])
-    picture = data.get("image/png")
-    if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
-        with contextlib.suppress(binascii.Error, ValueError):
-            content = base64.b64decode(picture, validate=True)
-            if content.startswith(b"\x89PNG\r\n\x1a\n"):
-                kept["image/png"] = base64.b64encode(content).decode()
+        if isinstance(text := data.get(kind), str):
+            kept[kind] = clean(text)
+    if len(kept.get("text/latex", "")) > MAX_TEX:
+        del kept["text/latex"]
+    if picture := pictures.checked("image/png", data.get("image/png"), MAX_PICTURE):
+        kept["image/png"] = picture
     return kept
 
 
@@ -70,9 +65,3 @@ def error_output(kind: str, why: str, lines: list[str] | None = None) -> Noteboo
     kind, why = clean(kind)[:100], clean(why)
     trace = [clean(line) for line in lines or []] or [f"{kind}: {why}"]
     return new_output("error", ename=kind, evalue=why, traceback=trace)
-
-
-def clean(text: str) -> str:
-    """`text` without control characters, lone surrogates, or more than can be read."""
-    text = CONTROL.sub("", text.encode("utf-8", "replace").decode())
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n… (cut)"

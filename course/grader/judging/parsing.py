@@ -13,9 +13,11 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from course.grader.judging import pictures
 
 MAX_FILE = 32 << 20  # bytes
 MAX_SOURCE = 1 << 20  # characters in one cell
@@ -36,6 +38,7 @@ class Cell:
     source: str
     grade_id: str | None
     cell_id: str | None
+    attachments: pictures.Attached = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------ from disk
@@ -182,17 +185,22 @@ def _cells(tree: Any) -> Iterable[Cell]:
     if len(cells) > MAX_CELLS:
         raise Rejected(f"it has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
     for cell in cells:
+        kind = "code" if cell.get("cell_type") == "code" else "text"
         source = _text(cell.get("source", cell.get("input", "")))
+        attachments = cell.get("attachments")
+        if kind == "text":
+            source, attachments = pictures.pulled(source, attachments)
         if len(source) > MAX_SOURCE:
             raise Rejected(f"a cell has {len(source):,} characters: too many")
         metadata = cell.get("metadata")
         nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
         grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
         yield Cell(
-            kind="code" if cell.get("cell_type") == "code" else "text",
+            kind=kind,
             source=source,
             grade_id=grade_id if isinstance(grade_id, str) else None,
             cell_id=cell.get("id") if isinstance(cell.get("id"), str) else None,
+            attachments=pictures.attached(attachments) if kind == "text" else {},
         )
 
 

@@ -29,8 +29,11 @@ from course.grader.box.box import Box
 from course.grader.box.sandbox import Stopped
 from course.grader.judging.clock import Clock, TooLong
 from course.grader.judging.intake import Intake, functions, grade_id, is_answer
-from course.grader.judging.outputs import MAX_TEXT, clean, error_output
+from course.grader.judging.outputs import error_output
 from course.grader.judging.session import Session, StandIn
+from course.grader.words import MAX_TEXT, clean, quoted
+
+THEIRS = "the student's code"  # before every line of it
 
 
 @dataclass
@@ -120,7 +123,7 @@ def judge(
         if isinstance(error, TooLong):
             session.limits.append(error)
         outputs = [error_output(type(error).__name__, message(error))]
-    text = clean("".join(session.printed) + said.getvalue())
+    text = clean(said.getvalue()) + clean(quoted("".join(session.printed), THEIRS))
     return [*([new_output("stream", text=text)] if text else []), *outputs]
 
 
@@ -152,8 +155,13 @@ def result(credit: Any, points: float) -> list[NotebookNode]:
 
 
 def message(error: BaseException) -> str:
-    """What an exception says, with the student's own lines where it is theirs."""
+    """What an exception says; of a student's own, all below the first line is marked."""
     text = str(error) or "a check failed that has no message"
     if isinstance(error, NotImplementedError) and not str(error):
         text = "not written yet"
-    return clean("\n".join([text, *getattr(error, "__notes__", [])]))
+    if not (notes := getattr(error, "__notes__", [])):
+        return clean(text)
+    says, *more = text.splitlines() or [""]
+    whose, *where = "\n".join(notes).splitlines()  # session.py's
+    more, where = (quoted("\n".join(part), THEIRS) for part in (more, where))
+    return clean(f"{says}\n{more}{whose}\n{where}".rstrip())

@@ -20,7 +20,8 @@ from course.grader.box.box import Box
 from course.grader.box.meter import Account
 from course.grader.box.sandbox import Sandbox, Stopped
 from course.grader.judging.clock import Clock, TooLong
-from course.grader.judging.outputs import MAX_LINES, MAX_TEXT, checked, error_output
+from course.grader.judging.outputs import MAX_LINES, checked, error_output
+from course.grader.words import MAX_TEXT
 from lib.exercises.protocol import StudentFunction
 
 MAX_SHOWN = 16 << 20  # characters of all outputs of a submission's own cells

@@ -1,0 +1,1 @@
+"""What students wrote, as HTML: `shown`, and `markdown` in a child of `renderer`."""
