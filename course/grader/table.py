@@ -39,9 +39,14 @@ def table(rows: list[Row], columns: int | None = None) -> str:
     widths = [max(map(width, column)) for column in zip(HEADER, *lines, strict=True)]
     reasons = [line("; ".join(row.reasons), MAX_REASON) for row in rows]
     edge = sum(widths) + 2 * len(widths)
-    shown = [*row_of(HEADER, "reason", widths, edge, columns)]
-    shown.append("  ".join("-" * width for width in [*widths, len("reason")]))
-    for cells, reason in zip(lines, reasons, strict=True):
+    wide = columns - edge >= LEAST
+    rule = tuple("-" * most for most in widths)
+    shown: list[str] = []
+    for cells, reason in zip(
+        [HEADER, rule, *lines],
+        ["reason" * wide, "------" * wide, *reasons],
+        strict=True,
+    ):
         shown += row_of(cells, reason, widths, edge, columns)
     counts = Counter(row.state for row in rows)
     summary = ", ".join(f"{counts[state]} {state}" for state in STATES)

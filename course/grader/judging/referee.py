@@ -155,13 +155,13 @@ def result(credit: Any, points: float) -> list[NotebookNode]:
 
 
 def message(error: BaseException) -> str:
-    """What an exception says; of a student's own, all below the first line is marked."""
+    """What an exception says; of a student's own, the first line alone is unmarked."""
     text = str(error) or "a check failed that has no message"
     if isinstance(error, NotImplementedError) and not str(error):
         text = "not written yet"
     if not (notes := getattr(error, "__notes__", [])):
         return clean(text)
     says, *more = text.splitlines() or [""]
-    whose, *where = "\n".join(notes).splitlines()  # session.py's
-    more, where = (quoted("\n".join(part), THEIRS) for part in (more, where))
-    return clean(f"{says}\n{more}{whose}\n{where}".rstrip())
+    whose, *where = "\n".join(notes).splitlines()  # as session.py words it
+    said, traced = (quoted("\n".join(part), THEIRS) for part in (more, where))
+    return clean(f"{says}\n{said}{whose}\n{traced}".rstrip())

@@ -1,11 +1,11 @@
-"""Markdown and TeX as HTML that is only text, and code that can be coloured.
+"""Markdown and TeX as HTML that is only text, and code in colours.
 
     source ─ formulas apart ─ mistune ─ pictures apart ─ bleach ─ both back ─→ HTML
 
 The parsers are other people's, and a text can make each of them quadratic or raise. So
 this runs in a child (renderer.py), and nowhere else.
 
-Read in order: `markdown`, `Apart`, `formula`, `colourable`.
+Read in order: `markdown`, `Apart`, `formula`, `coloured`.
 """
 
 import html
@@ -108,7 +108,8 @@ def markdown(source: str, pictures: dict[str, str]) -> str:
             f"({'see above' if name in pictures else 'not shown'}: {name})"
         )
 
-    render = mistune.create_markdown(renderer=Plain(escape=False), plugins=PLUGINS)
+    plain = Plain(escape=False, allow_harmful_protocols=True)  # bleach comes after it
+    render = mistune.create_markdown(renderer=plain, plugins=PLUGINS)
     text = PICTURE.sub(picture, str(render(MATH.sub(keep, source))))
     clean = bleach.clean(text, tags=TAGS, attributes={"a": ["href"]}, strip=True)
     return apart.back(clean)
@@ -125,7 +126,6 @@ def formula(tex: str, block: bool) -> str:
     return bleach.clean(drawn, tags=MATHML, attributes={"*": LOOKS}, strip=True)
 
 
-def colourable(source: str) -> str:
-    """Nothing; but it comes to its end only where a page can colour this code."""
-    highlight(source, PythonLexer(), HtmlFormatter())
-    return ""
+def coloured(source: str) -> str:
+    """Code as nbconvert colours it."""
+    return highlight(source, PythonLexer(), HtmlFormatter())

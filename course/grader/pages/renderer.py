@@ -1,17 +1,14 @@
 """Students' text becomes HTML in a child under limits, piece by piece.
 
-    pieces of a page ─ pickle → [server ─ fork → child: markdown.py] ─ bytes → HTML
+    pieces of a page ─ pickle → child: markdown.py ─ bytes → HTML, or None for a piece
 
-A piece on which the child dies or gives up (two seconds of processor, a gigabyte; six
-seconds and four megabytes of HTML for all of a page) is None, and is shown as it was
-written. The child serves many pages; where it dies its server, which has imported all
-it needs and reads nothing, says so and forks another.
+A piece on which the child dies or gives up (two seconds of processor, a gigabyte; for
+all of a page six seconds, four megabytes and so many tags) is None, and is shown as it
+was written. The child serves many pages, and is replaced where it dies.
 
-Read in order: `Piece`, `Renderer.render`, `main`, `serve`.
+Read in order: `Piece`, `Renderer.render`, `serve`.
 """
 
-import contextlib
-import os
 import resource
 import signal
 import socket
@@ -21,11 +18,12 @@ import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from course.grader.pages.markdown import colourable, markdown, without_pictures
+from course.grader.pages.markdown import coloured, markdown, without_pictures
 from course.grader.terms import ROOT
 
 MAX_SOURCE = 50_000  # characters of a piece; more is shown as it stands
 MAX_PAGE = 4_000_000  # bytes of all of a page's pieces, beyond their pictures
+MAX_TAGS = 60_000  # of them all: the formgrader reads its page as a tree of them
 PIECE_S, PAGE_S = 2.0, 6.0  # of processor time
 WAIT_S = 120.0  # for a piece, on a machine however busy
 MEMORY = 1 << 30  # bytes
@@ -35,7 +33,7 @@ MEMORY = 1 << 30  # bytes
 class Piece:
     """A text of a cell: what to make of it, and the pictures that it may show."""
 
-    kind: str  # "markdown", or "colourable": code, of which there is no HTML to keep
+    kind: str  # "markdown" or "code"
     source: str
     pictures: dict[str, str] = field(default_factory=dict)  # data URIs by name
 
@@ -53,7 +51,7 @@ class Renderer:
 
     def render(self, pieces: list[Piece]) -> list[str | None]:
         """The HTML of a page's pieces; None for what the limits did not allow."""
-        left, room, done = PAGE_S, MAX_PAGE, list[str | None]()
+        left, room, tags, done = PAGE_S, MAX_PAGE, MAX_TAGS, list[str | None]()
         for piece in pieces:
             html = None
             if left > 0 and len(piece.source) <= MAX_SOURCE:
@@ -61,7 +59,8 @@ class Renderer:
                 left -= seconds
             if html is not None:
                 room -= max(len(html) - piece.room, 0)
-            done.append(html if room >= 0 else None)
+                tags -= html.count("<")
+            done.append(html if min(room, tags) >= 0 else None)
         return done
 
     def ask(self, piece: Piece, seconds: float) -> tuple[float, str | None]:
@@ -73,15 +72,15 @@ class Renderer:
                 raise TimeoutError
             took, made, html = here.recv_bytes(MAX_PAGE + piece.room).partition(b"\n")
             return float(took), html.decode() if made else None
-        except (EOFError, OSError, ValueError):  # the server is gone, or is garbled
+        except (EOFError, OSError, ValueError):  # the child died of it
             self.close()
             return seconds, None
 
     def start(self) -> Connection:
-        """Start a server, and with it the first child."""
+        """Start a child."""
         here, there = socket.socketpair()
         with there:
-            self.server = subprocess.Popen(
+            self.child = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(there.fileno())],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -94,27 +93,15 @@ class Renderer:
         return self.here
 
     def close(self) -> None:
-        """End the server and its child."""
+        """End the child."""
         if self.here:
             self.here.close()
             self.here = None
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.server.pid, signal.SIGKILL)
-            self.server.wait()
+            self.child.kill()
+            self.child.wait()
 
 
 # ------------------------------------------------------------------ the other side
-
-
-def main(there: Connection) -> None:
-    """Have children serve until the other end is closed; speak for those that died."""
-    while True:
-        if (child := os.fork()) == 0:
-            serve(there)
-            os._exit(0)
-        if os.waitpid(child, 0)[1] == 0:
-            return
-        there.send_bytes(str(PIECE_S).encode())
 
 
 def serve(there: Connection) -> None:
@@ -144,8 +131,8 @@ def serve(there: Connection) -> None:
 
 def drawn(piece: Piece) -> str:
     """The HTML of a piece; raises whatever a parser raises."""
-    if piece.kind == "colourable":
-        return colourable(piece.source)
+    if piece.kind == "code":
+        return coloured(piece.source)
     if piece.pictures:
         return markdown(piece.source, piece.pictures)
     return without_pictures(piece.source)
@@ -153,6 +140,6 @@ def drawn(piece: Piece) -> str:
 
 if __name__ == "__main__":
     # Pickles name course.grader.pages.renderer, whichever name this was started under.
-    from course.grader.pages.renderer import main as have_served
+    from course.grader.pages.renderer import serve as render_what_comes
 
-    have_served(Connection(int(sys.argv[1])))
+    render_what_comes(Connection(int(sys.argv[1])))

@@ -36,14 +36,15 @@ def harmless(nb: NotebookNode, renderer: Renderer) -> NotebookNode:
     for cell, piece, drawn in zip(
         written, pieces, renderer.render(pieces), strict=True
     ):
-        if piece.kind == "colourable":
-            coloured = drawn is not None
-            cell.metadata["magics_language"] = "python" if coloured else "text"
+        if piece.kind == "code":  # nbconvert colours it once more, if it is bearable
+            cell.metadata["magics_language"] = "text" if drawn is None else "python"
             continue
         text = as_written(piece) if drawn is None else drawn
-        # A line break would end the HTML for Markdown's parser
-        one_line = text.replace("\r", "").replace("\n", "&#10;")
-        cell.source = f'<div class="tex2jax_ignore">{one_line}</div>'
+        # A line break would end the HTML for Markdown's parser, and nbconvert looks for
+        # links to files/ behind every bracket, to the end
+        for character, entity in (("\r", ""), ("\n", "&#10;"), ("[", "&#91;")):
+            text = text.replace(character, entity)
+        cell.source = f'<div class="tex2jax_ignore">{text}</div>'
         cell.metadata["harmless"] = True
         cell.pop("attachments", None)
     # For nbconvert a cell has a lexer of its own where the notebook's is IPython's
@@ -61,7 +62,7 @@ def is_theirs(cell: NotebookNode) -> bool:
 def piece_of(cell: NotebookNode) -> Piece:
     """What is to be rendered of a cell of theirs."""
     if cell.cell_type == "code":
-        return Piece("colourable", cell.source)
+        return Piece("code", cell.source)
     pictures = {
         name: f"data:{kind};base64,{picture}"
         for name, bundle in cell.get("attachments", {}).items()
