@@ -33,10 +33,11 @@ def line(text: str, most: int = MAX_LINE) -> str:
 
 
 def lines(texts: list[str]) -> list[str]:
-    """The first of them, a line each, and how many more there are."""
-    more = len(texts) - MAX_LINES
-    shown = [line(text) for text in texts[:MAX_LINES]]
-    return [*shown, f"and {more:,} more"] if more > 0 else shown
+    """At most `MAX_LINES` of them, a line each; the last says how many more there are."""
+    if len(texts) <= MAX_LINES:
+        return [line(text) for text in texts]
+    shown = [line(text) for text in texts[: MAX_LINES - 1]]
+    return [*shown, f"and {len(texts) - len(shown):,} more"]
 
 
 def quoted(text: str, whose: str) -> str:
