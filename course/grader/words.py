@@ -33,7 +33,7 @@ def line(text: str, most: int = MAX_LINE) -> str:
 
 
 def lines(texts: list[str]) -> list[str]:
-    """At most `MAX_LINES` of them, a line each; the last says how many more there are."""
+    """At most `MAX_LINES` of them, a line each; the last says how many more."""
     if len(texts) <= MAX_LINES:
         return [line(text) for text in texts]
     shown = [line(text) for text in texts[: MAX_LINES - 1]]
