@@ -3,9 +3,9 @@
     python tools/processors.py [pytest's arguments]
 
 A sum in another order rounds otherwise. Each library chooses the order by what the
-processor can do, so it is told to use less: PyTorch's own loops (`ATEN_CPU_CAPABILITY`),
-oneDNN and MKL (its matrix products), NumPy's loops and OpenBLAS. `make test` itself is
-the run with all that this processor has.
+processor can do, so it is told to use less: PyTorch's own loops
+(`ATEN_CPU_CAPABILITY`), oneDNN and MKL (its matrix products), NumPy's loops and
+OpenBLAS. `make test` itself is the run with all that this processor has.
 
 Read in order: `SETS`, `main`.
 """

@@ -36,7 +36,7 @@ def test_what_follows_from_one_of_the_earlier_functions_passes():
     ],
 )
 def test_anything_else_fails(yours, made):
-    with pytest.raises(AssertionError, match="^y .*Because"):
+    with pytest.raises(AssertionError, match=r"^y .*Because"):
         agree_or_follow("y", yours, RIGHT, "Because.", lambda: made)
 
 
