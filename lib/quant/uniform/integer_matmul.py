@@ -3,9 +3,10 @@
     out_ij = Σ_k a_ik b_kj        |a|, |b| <= 128, so fewer than 2^17 terms fit int32
 
 On CUDA torch's `_int_mm`, whose wishes about shapes are met by padding. On a CPU the
-same name is not exact: without instructions that add four products in int32 (VNNI), two
-of them are added in 16 bits first, and cut at 32,767. So there float32 multiplies pieces
-of 1,024 terms, whose sums are integers up to 2^24, and no order of adding rounds them.
+same name is not exact: without instructions that add four products in int32 (VNNI),
+two of them are added in 16 bits first, and cut at 32,767. So there float32 multiplies
+pieces of 1,024 terms, whose sums are integers up to 2^24, which no order of adding
+rounds.
 """
 
 import torch
