@@ -67,7 +67,7 @@ def speaks(node):
     match node:
         case ast.Assert(msg=message):
             return message is not None
-        case ast.Call(ast.Name("agree")):
+        case ast.Call(ast.Name("agree" | "agree_or_follow")):
             return True
     return None
 
@@ -84,7 +84,13 @@ def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
         own = [
             n.name for n in ast.parse(visible).body if isinstance(n, ast.FunctionDef)
         ]
-        checks = ["assert", "agree(", "float(", *(f"{name}(" for name in own)]
+        checks = [
+            "assert",
+            "agree(",
+            "agree_or_follow(",
+            "float(",
+            *(f"{name}(" for name in own),
+        ]
         assert any(check in hidden for check in checks), cell.id
         borrowed = [w for w in WITHHELD[name] if f"import {w}" in visible]
         assert not borrowed, f"{cell.id} imports {borrowed} before a student's eyes"
