@@ -19,7 +19,7 @@ from nbgrader.api import MissingEntry
 from traitlets.config import Config
 
 from course.grader.gradebook import Gradebook, write
-from course.grader.judging.intake import grade_id, is_answer
+from course.grader.judging.places import grade_id, is_answer
 from course.grader.terms import Homework
 
 DUE, LATE = "2030-01-01 12:00:00 UTC", "2030-01-03 09:30:00 UTC"

@@ -80,7 +80,7 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
     release, source = map(v4.reads, (homework.release, homework.source))
     try:
         taken = rebuild(release, parse(submission.content))
-        verdict = grade(source, taken, box)
+        verdict = grade(source, taken, box, homework.withheld)
     except Rejected as why:
         return ended(homework, submission, "rejected", [str(why)])
     except Exception as error:  # no submission may end the class's grading

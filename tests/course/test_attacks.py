@@ -32,7 +32,7 @@ from course.grader.box.box import Box
 from course.grader.campaign import read
 from course.grader.desk import sit
 from course.grader.gradebook import Gradebook
-from course.grader.judging.intake import functions
+from course.grader.judging.source import functions
 from course.grader.returns import page_of
 from course.grader.terms import Homework, Limits
 from course.grader.worker import ended

@@ -20,7 +20,7 @@ from course.grader.terms import ROOT, Limits, NoBox
 WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.pyplot")
 INSIDE = (  # of here
     *("__init__", "zygote", "seccomp", "sandboxed"),
-    *("channel", "wire", "reading", "sharing", "regions"),
+    *("channel", "wire", "reading", "sharing", "regions", "likeness"),
 )
 SCRATCH = "/scratch"  # a submission's own; /tmp may hold the environment itself
 CPUINFO = Path("/proc/cpuinfo")  # all that libraries ask of /proc

@@ -8,6 +8,7 @@ Read in order: `decode`, `_Decoder`.
 import dataclasses
 import json
 import sys
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class _Decoder:
                 return flag
             case ["i", str(digits)] if len(digits) < 1 << 16:
                 return int(digits, 16)
+            case ["q", str(over), str(under)] if len(over + under) < 1 << 16:
+                return Fraction(int(over, 16), int(under, 16))
             case ["f", str(digits)] if len(digits) == 2 * DOUBLE.size:
                 return DOUBLE.unpack(bytes.fromhex(digits))[0]
             case ["s", str(text)]:

@@ -16,11 +16,13 @@ import dataclasses
 import json
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 
+from course.grader.box.likeness import likeness
 from course.grader.box.regions import (
     MAX_BYTES,
     NUMPY_KINDS,
@@ -72,6 +74,8 @@ class _Encoder:
                 return ["dtype", str(value).removeprefix("torch.")]
             case np.generic():
                 return self.array(np.asarray(value), scalar=True)
+            case Fraction():
+                return ["q", hex(value.numerator), hex(value.denominator)]
             case tuple() | frozenset():
                 return self.sequence(value, depth)
         if (number := self.shared.number(value)) is not None:
@@ -84,8 +88,7 @@ class _Encoder:
         if callable(value) and self.callables is not None:
             self.callables.append(value)
             return ["call", len(self.callables) - 1]
-        kind = type(value)
-        raise Unsendable(f"a {kind.__module__}.{kind.__qualname__} is no plain value")
+        return self.node(likeness(value, MAX_NODES), depth + 1)
 
     def held(self, value: Any, depth: int) -> Node | None:
         """The node of what can change in place; None for anything else."""
@@ -170,7 +173,7 @@ def encode(
     except RecursionError:
         raise Unsendable(f"nested more than {MAX_DEPTH} deep") from None
     size = sum(sizes) + sum(map(len, encoder.texts))
-    if len(text) > MAX_JSON or size > MAX_BLOBS or parts > 2 * MAX_NODES:
-        raise Unsendable(f"{len(text) + size:,} bytes are too many to send")
+    if len(text) > MAX_JSON or size > MAX_BLOBS or parts > MAX_NODES:
+        raise Unsendable(f"{len(text) + size:,} bytes in {parts:,} parts: too much")
     contents = [region.content for region in regions]
     return [HEADER.pack(len(text), size), text, *contents, *encoder.texts]

@@ -11,19 +11,24 @@ Read in order: `read_file`, `parse`, `Cell`.
 import contextlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from course.grader.judging import pictures
+from course.grader.judging.conflicts import sides
+from course.grader.judging.source import Facts
 
 MAX_FILE = 32 << 20  # bytes
 MAX_SOURCE = 1 << 20  # characters in one cell
 MAX_CELLS = 1_000
 MAX_DEPTH = 100  # of JSON
-MAX_PARTS = 500_000  # lists and objects: each takes 60 bytes once it is read
+MAX_PARTS = 1_000_000  # lists and objects: each takes 60 bytes once it is read
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 class Rejected(ValueError):  # noqa: N818
@@ -39,6 +44,21 @@ class Cell:
     grade_id: str | None
     cell_id: str | None
     attachments: pictures.Attached = field(default_factory=dict)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What its source holds, read when it is first asked for."""
+        return Facts.of(self.source)
+
+    @property
+    def defines(self) -> frozenset[str]:
+        """The names of the functions that it defines."""
+        return self.facts.defines
+
+    @property
+    def prose(self) -> bool:
+        """Whether it is words, though an editor may have made it code."""
+        return self.kind != "code" or self.facts.empty or not self.facts.python
 
 
 # ------------------------------------------------------------------ from disk
@@ -119,15 +139,41 @@ def read(folder: int, name: str) -> bytes:
 
 def parse(content: bytes) -> list[Cell]:
     """The cells of a notebook of any format; `Rejected` for what is none."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Rejected(
-            "the file is not text in UTF-8: save it from JupyterLab"
-        ) from None
+    text = _decoded(content)
     if not text.strip():
         raise Rejected("the file is empty: save the notebook, then hand in again")
-    if text.count("[") + text.count("{") > MAX_PARTS:
+    versions = sides(text)  # no text of JSON has a line that begins like git's marks
+    return _merged(versions) if versions else list(_cells(_tree(text)))
+
+
+def _merged(versions: list[str]) -> list[Cell]:
+    """The cells on both sides of git's conflicts; `Rejected` where they say two things.
+
+    Most conflicts are of outputs and counters, which are not read.
+    """
+    with contextlib.suppress(Rejected):
+        one, other = (list(_cells(_tree(version))) for version in versions)
+        told = [[(cell.kind, cell.source) for cell in side] for side in (one, other)]
+        if told[0] == told[1]:
+            return one
+    raise Rejected(
+        "git's conflict marks (<<<<<<<, =======, >>>>>>>) are in the file, and its two "
+        "sides are different notebooks: keep one of them, then hand in again"
+    )
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a file in any of Unicode's encodings, with a mark of it or without.
+
+    A few bytes that are none of it, in some cell's words, are shown as question marks.
+    """
+    return content.decode(json.detect_encoding(content), errors="replace")
+
+
+def _tree(text: str) -> Any:
+    """The JSON in `text`; `Rejected` where it is none, or too much for a notebook."""
+    brackets = STRING.sub("", text)  # what is shown may have any number of them
+    if brackets.count("[") + brackets.count("{") > MAX_PARTS:
         raise Rejected(
             "it has more parts than a notebook: clear its outputs, save, hand in again"
         )
@@ -142,7 +188,7 @@ def parse(content: bytes) -> list[Cell]:
         raise Rejected(
             "the file is no notebook: it is not JSON (was it cut off?)"
         ) from None
-    return list(_cells(tree))
+    return tree
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,6 +236,8 @@ def _cells(tree: Any) -> Iterable[Cell]:
         attachments = cell.get("attachments")
         if kind == "text":
             source, attachments = pictures.pulled(source, attachments)
+        if cell.get("cell_type") == "heading" and isinstance(cell.get("level"), int):
+            source = f"{'#' * min(cell['level'], 6)} {source}"  # of nbformat 3
         if len(source) > MAX_SOURCE:
             raise Rejected(f"a cell has {len(source):,} characters: too many")
         metadata = cell.get("metadata")

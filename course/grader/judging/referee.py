@@ -28,12 +28,18 @@ from nbformat.v4 import new_output
 from course.grader.box.box import Box
 from course.grader.box.sandbox import Stopped
 from course.grader.judging.clock import Clock, TooLong
-from course.grader.judging.intake import Intake, functions, grade_id, is_answer
+from course.grader.judging.intake import Intake
 from course.grader.judging.outputs import error_output
+from course.grader.judging.places import grade_id, is_answer
 from course.grader.judging.session import Session, StandIn
+from course.grader.judging.source import functions, plain, without
 from course.grader.words import MAX_TEXT, clean, quoted
 
 THEIRS = "the student's code"  # before every line of it
+LEFT_OUT = (
+    "'{}' was left out: what it imports is what this homework asks you to write; take "
+    "the line out, and where you use its names, put yours in their place"
+)
 
 
 @dataclass
@@ -47,12 +53,15 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
 
-def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
+def grade(
+    source: NotebookNode, intake: Intake, box: Box, withheld: tuple[str, ...] = ()
+) -> Verdict:
     """Run a submission's cells in `box` and the tests of `source` here.
 
     `source` is the instructor's notebook, whose test cells have their hidden parts and
-    whose answer cells tell which functions there are. Never raises for what a student
-    did; outputs are written into the notebook, and decide the points.
+    whose answer cells tell which functions there are. What is `withheld` is left out of
+    a cell's imports. Never raises for what a student did; outputs are written into the
+    notebook, and decide the points.
     """
     ours = {grade_id(cell): cell for cell in source.cells if grade_id(cell)}
     verdict = Verdict(intake.notebook, notes=list(intake.notes))
@@ -67,13 +76,18 @@ def grade(source: NotebookNode, intake: Intake, box: Box) -> Verdict:
             if original is not None and original.metadata.nbgrader.grade and not mine:
                 cell.outputs = judge(original, tests, session)
                 continue
-            if cell.metadata.get("theirs"):
-                cell.outputs = session.try_out(cell.source)
+            theirs, text = bool(cell.metadata.get("theirs")), cell.source
+            if theirs or mine:
+                text, gone = without(plain(text), withheld)
+                verdict.notes += map(LEFT_OUT.format, gone)
+            if theirs:
+                cell.outputs = session.try_out(text)
                 continue
-            cell.outputs = session.run(cell.source, pictures=mine)
+            cell.outputs = session.run(text, pictures=mine)
             if original is not None and mine:
+                answer, _ = without(plain(intake.texts[grade_id(cell)]), withheld)
                 for name in functions(original.source):
-                    tests[name] = StandIn(name, session, cell.source)
+                    tests[name] = StandIn(name, session, answer)
             else:
                 session.ours.append(cell.source)
                 run_ours(cell.source, tests, session.clock)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course.grader.judging import intake, parsing
+from course.grader.judging import intake, parsing, places
 
 
 def nbgrader(name, **kinds):
@@ -60,21 +60,21 @@ def taken(nb):
 def answers(result):
     """{grade_id: source} of what counts, and every code cell's source in order."""
     cells = result.notebook.cells
-    named = {intake.grade_id(c): c.source for c in cells if intake.grade_id(c)}
+    named = {places.grade_id(c): c.source for c in cells if places.grade_id(c)}
     return named, [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def is_ours(result):
     """Every named cell is ours: name, kind, points and tests, each once, in order."""
-    release = [c for c in ours().cells if intake.grade_id(c)]
-    found = [c for c in result.notebook.cells if intake.grade_id(c)]
+    release = [c for c in ours().cells if places.grade_id(c)]
+    found = [c for c in result.notebook.cells if places.grade_id(c)]
     assert [c.metadata.nbgrader for c in found] == [
         c.metadata.nbgrader for c in release
     ]
     assert [c.cell_type for c in found] == [c.cell_type for c in release]
     for a, b in zip(found, release, strict=True):
-        assert intake.is_answer(b) or a.source == b.source
-    rest = [c for c in result.notebook.cells if not intake.grade_id(c)]
+        assert places.is_answer(b) or a.source == b.source
+    rest = [c for c in result.notebook.cells if not places.grade_id(c)]
     assert all("nbgrader" not in cell.metadata for cell in rest)
     nbformat.validate(result.notebook)
 
@@ -235,7 +235,7 @@ def test_their_tests_points_and_metadata_are_not_taken():
     [
         (b"", "empty"),
         (b"   \n", "empty"),
-        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (b"\xff\xfe\x00", "not JSON"),
         (b"PK\x03\x04", "not JSON"),
         (b'{"cells": [', "cut off"),
         (b"[]", "no notebook"),
