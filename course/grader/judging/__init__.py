@@ -1,1 +1,7 @@
-"""From a file to points: `parsing`, `intake`, then `referee`, `session`, `outputs`."""
+"""From a file to points, in this order.
+
+parsing, conflicts             bytes → cells
+source                         a cell's text as Python
+places, answers, intake        cells → our notebook with their answers
+referee, session, outputs      → points
+"""

@@ -205,7 +205,7 @@ def one_side(cell: Cell, notes: list[str]) -> Cell:
         return cell
     chosen = next((side for side in versions if tree(side) is not None), versions[0])
     notes.append(
-        f"git's conflict was left in {cell.grade_id or 'a cell'}: the side "
+        "git's conflict was left in a cell: the side "
         f"{'above' if chosen == versions[0] else 'below'} ======= counts"
     )
     return replace(cell, source=chosen)

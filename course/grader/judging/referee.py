@@ -36,8 +36,9 @@ from course.grader.judging.source import functions, plain, without
 from course.grader.words import MAX_TEXT, clean, quoted
 
 THEIRS = "the student's code"  # before every line of it
+MAX_NOTES = 30
 LEFT_OUT = (
-    "'{}' was left out: what it imports is what this homework asks you to write; take "
+    "'{:.100}' was left out: it is what this homework asks you to write; take "
     "the line out, and where you use its names, put yours in their place"
 )
 
@@ -95,7 +96,7 @@ def grade(
         cell for cell in intake.notebook.cells if cell.cell_type == "code"
     ):
         cell.execution_count = number + 1
-    verdict.notes += session.notes()
+    verdict.notes = [*dict.fromkeys(verdict.notes + session.notes())][:MAX_NOTES]
     verdict.state = "stopped" if limits else "graded"
     verdict.limits = [str(limit) for limit in limits]
     verdict.by_time = any(limit.by_time for limit in limits)

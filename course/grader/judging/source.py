@@ -23,7 +23,7 @@ from lib.exercises.own_work import is_within
 MAX_READ = 20_000  # characters of a cell: no answer is longer
 MAX_EFFORT = 20_000  # characters times magics: IPython reads all again for each magic
 MAGIC = re.compile(r"^\s*[%!?,;/]|=\s*[%!]|\?\s*$", re.MULTILINE)
-CELL_MAGIC = re.compile(r"\s*(%%(\w+)(?!.*\?).*)?\n")
+CELL_MAGIC = re.compile(r"[^\S\n]*(%%(\w+)(?!.*\?).*)?\n")
 FOREIGN = {  # what stands below these is no Python of the notebook's
     *("bash", "sh", "script", "cmd", "perl", "ruby", "system", "sx", "html", "HTML"),
     *("svg", "SVG", "javascript", "js", "latex", "markdown"),
@@ -61,8 +61,10 @@ def _without_magics(source: str) -> str:
     if len(body) * (1 + len(MAGIC.findall(body))) > MAX_EFFORT:
         return source
     try:
-        lines = TransformerManager().transform_cell(body).split("\n")
-    except (SyntaxError, RuntimeError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            lines = TransformerManager().transform_cell(body).split("\n")
+    except Exception:  # on what is no Python it may raise any: IPython catches all, too
         return source
     return head + "\n".join(CALL.sub(_inert, line) for line in lines).rstrip("\n")
 
