@@ -29,6 +29,7 @@ MAX_CELLS = 1_000
 MAX_DEPTH = 100  # of JSON
 MAX_PARTS = 1_000_000  # lists and objects: each takes 60 bytes once it is read
 STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+PICTURE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=]+")
 
 
 class Rejected(ValueError):  # noqa: N818
@@ -238,6 +239,8 @@ def _cells(tree: Any) -> Iterable[Cell]:
             source, attachments = pictures.pulled(source, attachments)
         if cell.get("cell_type") == "heading" and isinstance(cell.get("level"), int):
             source = f"{'#' * min(cell['level'], 6)} {source}"  # of nbformat 3
+        if len(source) > MAX_SOURCE and cell.get("cell_type") != "code":
+            source = PICTURE.sub("(a picture, too large to keep)", source)  # Colab's
         if len(source) > MAX_SOURCE:
             raise Rejected(f"a cell has {len(source):,} characters: too many")
         metadata = cell.get("metadata")

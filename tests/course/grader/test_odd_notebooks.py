@@ -302,6 +302,7 @@ def large_outputs(nb, desk):
     cell(nb, "decode")["outputs"] = [shown]
     state = {"state": {"a": [], "b": {}}}
     nb["metadata"]["widgets"] = {f"{number}": state for number in range(100_000)}
+    nb["metadata"]["loss"] = float("nan")
 
 
 def nearly_numbers_and_lists(nb, desk):
@@ -345,6 +346,11 @@ def words_in_two_cells(nb, desk):
     nb["cells"][here + 1]["source"] = " ".join(words[9:])
 
 
+def words_beside_a_screenshot(nb, desk):
+    picture = f"\n![x](data:image/png;base64,{'iVBORw0K' * (1 << 18)})"
+    cell(nb, WRITTEN)["source"] += picture
+
+
 def words_anywhere(nb, desk):
     nb["cells"].insert(3, nb["cells"].pop(place(nb, WRITTEN)))
     stripped(nb, desk)
@@ -360,6 +366,7 @@ ODD = [
     *(git_s_conflict_in_counters, withheld_but_unused, large_outputs),
     *(nearly_numbers_and_lists, words_in_a_cell_below, words_in_a_cell_of_code),
     *(words_under_the_question, words_in_two_cells, words_anywhere),
+    words_beside_a_screenshot,
 ]
 SAYS = {  # whom it concerns reads what was done
     stripped: "was found beside it",
@@ -380,6 +387,7 @@ def test_an_odd_notebook_of_right_answers_loses_nothing(desk, odd):
     assert (points, read_by, graded.state) == (ALL, None, "graded"), graded.notes
     shown = source_of(loaded(graded.notebook), WRITTEN)
     assert " ".join(words.split()) in " ".join(shown.split())
+    assert len(shown) < 100_000
     assert SAYS.get(odd, "") in "\n".join(graded.notes)
 
 

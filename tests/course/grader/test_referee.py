@@ -92,6 +92,20 @@ def test_an_isolated_answer_knows_our_cells_and_its_own_text(box):
     assert points(cells) == [2.0, 2.0], [said(cells[f"test_{n}"]) for n in (0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("answer", "mine"),
+    [
+        ("%%time\ndef f(x): return x + 1", None),
+        ("def f(x): ...", "!ls\nONE = 1\ndef f(x): return x + ONE\nprint(f(1))"),
+        ("# see below", "def f(x): return x + 1"),
+    ],
+)
+def test_an_isolated_answer_may_be_timed_or_stand_in_another_cell(box, answer, mine):
+    both = "assert f(1) == f.isolated(f.source, 'f')(1) == 2, f.source"
+    cells, _ = graded(box, answer, both, mine=mine)
+    assert points(cells) == [2.0], said(cells["test_0"])
+
+
 def test_what_stands_in_another_cell_is_not_there_when_isolated(box):
     isolated = "assert f.isolated(f.source, 'f')(1) == 2"
     cells, verdict = graded(
