@@ -1,6 +1,6 @@
 """Patch the wire inside the box, to say that every value is the expected one.
 
-Stock nbgrader: has no channel. Here: graded, 0.
+Stock nbgrader: has no channel. Here: stopped, 0.
 """
 
 from course.grader.box import channel, wire
