@@ -1,6 +1,6 @@
 """Return a class of one's own that says it is a dataclass of `lib`.
 
-Stock nbgrader: 0 of 11. Here: graded, 0.
+Stock nbgrader: 0 of 11. Here: stopped, 0.
 """
 
 from dataclasses import dataclass
