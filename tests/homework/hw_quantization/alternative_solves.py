@@ -49,8 +49,7 @@ def round_block(w, U, scale, zero, bits):
     for j in range(w.shape[1]):
         rounded[:, j : j + 1] = to_grid(now[:, j : j + 1], scale, zero, bits)
         errors[:, j] = (now[:, j] - rounded[:, j]) / U[j, j]
-        for k in range(j + 1, w.shape[1]):
-            now[:, k] = now[:, k] - errors[:, j] * U[j, k]
+        now = now - errors[:, j : j + 1] * U[j].index_fill(0, torch.arange(j + 1), 0)
     return rounded, errors
 
 
