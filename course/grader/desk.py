@@ -42,7 +42,13 @@ def main() -> None:
     homework = pickle.load(requests)
     try:
         warm = imported(homework.release)
-        box = Box(homework.withheld, homework.limits, boxed=homework.boxed, warm=warm)
+        box = Box(
+            homework.withheld,
+            homework.limits,
+            boxed=homework.boxed,
+            warm=warm,
+            hidden=homework.hidden,
+        )
     except NoBox as why:
         return reply(str(why))
     # A test's own work on a student's values; the box is started, and has its own limit

@@ -67,6 +67,7 @@ class Homework:
     withheld: tuple[str, ...]
     limits: Limits
     boxed: bool = True  # False: at the instructor's own risk
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # paths; decides no grade
 
     @property
     def version(self) -> str:

@@ -12,26 +12,33 @@ import contextlib
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 from course.grader.box.bubblewrap import INSTALL, command
 from course.grader.box.channel import Channel
 from course.grader.box.journal import Journal
-from course.grader.box.memory import grown, pages
+from course.grader.box.memory import at_most, exceeds, shares
 from course.grader.box.meter import Account
 from course.grader.box.processes import descendants
 from course.grader.box.sandbox import Sandbox
-from course.grader.box.zygote import READY
+from course.grader.box.visible import origin
+from course.grader.box.zygote import LACKS, READY
 from course.grader.terms import PATIENCE, Limits, NoBox
 
 START_S = 600.0  # for importing torch on a busy machine, and for a fork
 CREDENTIALS = struct.Struct("3i")  # process, user, group
+OUTSIDE = (
+    "{told}. Outside, Python finds that in {where}: install it and what it needs into "
+    f"the environment itself, {sys.prefix}, as files and not as links."
+)
 
 
 class Box:
     """A warm zygote; `sandbox()` forks a submission its process. Close it when done.
 
-    `warm` names modules that it imports once for all, beside torch and IPython.
+    `warm` names modules that it imports once for all, beside torch and IPython;
+    `hidden` are paths of which nothing can be seen, wherever they are.
     Not `boxed`, it is a plain process of the grader's own: for students one trusts.
     Raises `NoBox` where bubblewrap is missing or cannot start.
     """
@@ -43,6 +50,7 @@ class Box:
         *,
         boxed: bool = True,
         warm: tuple[str, ...] = (),
+        hidden: tuple[str, ...] = (),
     ) -> None:
         self.limits = limits or Limits()
         self.journal = Journal()  # of a test's own that functions changed, to be undone
@@ -50,7 +58,9 @@ class Box:
         with contextlib.ExitStack() as until_ready, theirs:
             until_ready.callback(ours.close)
             self.process = subprocess.Popen(
-                command(tuple(withheld), theirs.fileno(), self.limits, boxed, warm),
+                command(
+                    tuple(withheld), theirs.fileno(), self.limits, boxed, warm, hidden
+                ),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -59,7 +69,8 @@ class Box:
             theirs.close()
             self.control = ours
             self._await_ready()
-            self.given, _ = pages(self.family()[-1])  # the zygote's, which forks share
+            # What is there before any submission
+            self.given = shares({pid: at_most(pid) for pid in self.family()})
             until_ready.pop_all()
 
     def _await_ready(self) -> None:
@@ -73,15 +84,18 @@ class Box:
             self.process.kill()
             _, why = self.process.communicate()
             told = why.decode(errors="replace").strip().splitlines()[-1:] or ["?"]
+            if told[0].startswith(LACKS):
+                module = told[0].removeprefix(LACKS).split()[0]
+                raise NoBox(OUTSIDE.format(told=told[0], where=origin(module)))
             raise NoBox(INSTALL.format(why=f"cannot start ({told[0]})"))
 
     def family(self) -> list[int]:
         """The zygote, what runs it, and all its descendants; ancestors first."""
         return [self.process.pid, *descendants(self.process.pid)]
 
-    def used(self) -> int:
-        """Bytes of memory of all processes inside, beyond what a fork shares."""
-        return grown(self.family(), self.given)
+    def exceeds(self, limit: int) -> bool:
+        """Whether what is inside takes `limit` bytes more than it did at first."""
+        return exceeds(self.family(), self.given + limit)
 
     def whole(self) -> Account:
         """What pays for a submission, in however many sandboxes it runs."""
@@ -99,7 +113,9 @@ class Box:
             socket.send_fds(self.control, [b"c"], fds)
         root = supervisor(leash)
         paying = whole or self.whole()
-        sandbox = Sandbox(Channel(channel), leash, self.limits, self.used, root, paying)
+        sandbox = Sandbox(
+            Channel(channel), leash, self.limits, self.exceeds, root, paying
+        )
         sandbox.journal = self.journal
         return sandbox
 

@@ -33,7 +33,7 @@ class Stopped(Exception):  # noqa: N818
 class Sandbox:
     """One submission's process: run its cells, call its functions, within the limits.
 
-    `used` says how much memory there is of it, `root` is its supervisor's process, and
+    `exceeds` says whether it takes more than so much memory, `root` is its supervisor's process, and
     `whole` pays for its time. Made by `Box.sandbox`.
     """
 
@@ -42,13 +42,13 @@ class Sandbox:
         channel: Channel,
         leash: socket.socket,
         limits: Limits,
-        used: Callable[[], int],
+        exceeds: Callable[[int], bool],
         root: int,
         whole: Account,
     ) -> None:
         self.channel, self.leash, self.limits = channel, leash, limits
         self.whole = whole
-        self.watch = Watch(used, limits.memory, leash)
+        self.watch = Watch(exceeds, limits.memory, leash)
         self.meter = Meter(root, whole, self._cut, self.watch.over)
         self.stopped: Stopped | None = None  # by the limit that was hit
         self.journal = Journal()  # of what its functions changed; the box has its own

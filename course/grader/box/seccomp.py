@@ -1,9 +1,14 @@
 """System calls that no homework needs, refused by the kernel (seccomp, classic BPF).
 
 A limit counts what it can see. These are the ways around: memory that no process maps
-(memfd, System V segments, shared anonymous pages), namespaces in which one is root
-again, keyrings and sockets that reach beyond the box, looking into other processes, and
-a session of its own, to which the kernel would give a share of the processors.
+(memory files, System V's segments, semaphores and queues, pages that a pipe holds,
+shared anonymous pages), what belongs to the user and not to the process (asynchronous
+contexts, watches), namespaces in which one is root again, keyrings and sockets that
+reach beyond the box, looking into other processes, and a session of its own, to which
+the kernel would give a share of the processors.
+
+A lock on a file is granted and not taken: what is bound here is the host's file, and
+nobody else is in the box.
 
     load a word of the call → compare → refuse, or go on to the next rule
 
@@ -16,90 +21,122 @@ import errno
 import platform
 import struct
 
-NUMBERS = {  # machine: (architecture, {call: number}); the newer ones are the same
-    "x86_64": (
-        0xC000003E,
-        {
-            **{"mount": 165, "umount2": 166, "pivot_root": 155, "unshare": 272},
-            **{"setns": 308, "ptrace": 101, "process_vm_readv": 310},
-            **{"process_vm_writev": 311, "keyctl": 250, "add_key": 248},
-            **{"request_key": 249, "bpf": 321, "perf_event_open": 298},
-            **{"userfaultfd": 323, "memfd_create": 319, "shmget": 29},
-            **{"clone": 56, "socket": 41, "mmap": 9, "setsid": 112},
-        },
-    ),
-    "aarch64": (
-        0xC00000B7,
-        {
-            **{"mount": 40, "umount2": 39, "pivot_root": 41, "unshare": 97},
-            **{"setns": 268, "ptrace": 117, "process_vm_readv": 270},
-            **{"process_vm_writev": 271, "keyctl": 219, "add_key": 217},
-            **{"request_key": 218, "bpf": 280, "perf_event_open": 241},
-            **{"userfaultfd": 282, "memfd_create": 279, "shmget": 194},
-            **{"clone": 220, "socket": 198, "mmap": 222, "setsid": 157},
-        },
-    ),
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as a call names them
+REFUSED = {  # its number on each of MACHINES, in their order
+    **{"mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41)},
+    **{"unshare": (272, 97), "setns": (308, 268), "ptrace": (101, 117)},
+    **{"process_vm_readv": (310, 270), "process_vm_writev": (311, 271)},
+    **{"keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218)},
+    **{"bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282)},
+    **{"memfd_create": (319, 279), "shmget": (29, 194), "semget": (64, 190)},
+    **{"msgget": (68, 186), "mq_open": (240, 180), "vmsplice": (278, 75)},
+    **{"fanotify_init": (300, 262), "inotify_init1": (294, 26)},
+    **{"inotify_init": (253, 26)},  # arm64 has the other alone
+    "setsid": (112, 157),
+    # The newer ones have one number everywhere
+    **{"open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430)},
+    **{"fspick": (433, 433), "mount_setattr": (442, 442), "memfd_secret": (447, 447)},
+    **{"landlock_create_ruleset": (444, 444), "open_tree_attr": (467, 467)},
 }
-EVERYWHERE = {
-    **{"io_uring_setup": 425, "open_tree": 428, "move_mount": 429, "fsopen": 430},
-    **{"fspick": 433, "mount_setattr": 442, "memfd_secret": 447},
+ABSENT = {  # libraries then take another way: glibc's clone, a copy by read and write
+    "clone3": (435, 435),  # its flags lie in memory, which no filter sees
+    **{"io_uring_setup": (425, 425), "io_setup": (206, 0)},
+    **{"splice": (275, 76), "tee": (276, 77), "sendfile": (40, 71)},
 }
-CLONE3 = 435  # its flags lie in memory, which no filter sees: glibc then takes clone
+READ = {  # refused by what their arguments say
+    **{"clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199)},
+    **{"setsockopt": (54, 208), "mmap": (9, 222), "fcntl": (72, 25), "flock": (73, 32)},
+}
 NAMESPACES = 0x7E020000  # CLONE_NEW* of clone
 SHARED, ANONYMOUS = 0x01, 0x20  # of mmap: such pages outlive every mapping of them
+HUGE_TABLE = 0x40000  # of mmap: pages that are set apart, and counted by nobody
 FAMILIES = (1, 2, 10)  # of socket: Unix and IP, which end at the box
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+STREAM, TYPE = 1, 0xF  # of socket: a datagram outlives the socket that sent it
+BUFFERS = (
+    7,
+    8,
+)  # SO_SNDBUF and SO_RCVBUF of setsockopt: memory.py knows the usual size
+WIDER = (1024, 1026, 1031, 1040)  # fcntl's leases, notices, pipe sizes and delegations
+LOCKS = (6, 7, 37, 38)  # fcntl's ways to lock
+LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE = 0, 4  # where a call's description has them
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # plus an errno
 X32 = 0x40000000  # the other numbering that an x86-64 kernel may take
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 Rule = list[tuple[int, int, int, int]]  # (operation, jump if true, if false, operand)
+NO: Rule = [(RETURN, 0, 0, REFUSE | errno.EPERM)]
+MISSING: Rule = [(RETURN, 0, 0, REFUSE | errno.ENOSYS)]
+NOTHING: Rule = [(RETURN, 0, 0, REFUSE | 0)]  # it succeeds, and is not done
 
 
-def argument(place: int) -> int:
-    """Where a call's description has the low word of an argument."""
-    return 16 + 8 * place
+def argument(place: int) -> Rule:
+    """Load the low word of an argument."""
+    return [(LOAD, 0, 0, 16 + 8 * place)]
 
 
-def refused(number: int, error: int = errno.EPERM) -> Rule:
-    """Refuse a call outright."""
-    return [(EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE | error)]
+def if_one_of(values: tuple[int, ...], then: Rule) -> Rule:
+    """Go on with `then` where the loaded word is one of `values`."""
+    *others, last = values
+    tests = [(EQUAL, len(others) - i, 0, value) for i, value in enumerate(others)]
+    return [*tests, (EQUAL, 0, len(then), last), *then]
 
 
-def when(number: int, condition: Rule) -> Rule:
-    """Apply `condition` to one call, then look at its number again."""
-    whole = [*condition, (LOAD, 0, 0, NUMBER)]
+def unless_one_of(values: tuple[int, ...], then: Rule) -> Rule:
+    """Go on with `then` where the loaded word is none of `values`."""
+    past = len(values) - 1 + len(then)
+    return [*((EQUAL, past - i, 0, value) for i, value in enumerate(values)), *then]
+
+
+def if_any_bit(bits: int, then: Rule) -> Rule:
+    """Go on with `then` where the loaded word has one of `bits`."""
+    return [(ANY_BIT, 0, len(then), bits), *then]
+
+
+def when(number: int, rule: Rule) -> Rule:
+    """Apply `rule` to one call, then look at its number again."""
+    whole = [*rule, (LOAD, 0, 0, NUMBER)]
     return [(EQUAL, 0, len(whole), number), *whole]
 
 
 def program() -> bytes:
     """The filter for this machine; KeyError names one whose calls we do not know."""
-    architecture, calls = NUMBERS[platform.machine()]
-    blunt = [*calls.keys() - {"clone", "socket", "mmap"}]
+    architecture = MACHINES[platform.machine()]
+    place = [*MACHINES].index(platform.machine())
     rules: Rule = [
         (LOAD, 0, 0, ARCHITECTURE),
         (EQUAL, 1, 0, architecture),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, NUMBER),
         (AT_LEAST, 0, 1, X32),
-        (RETURN, 0, 0, REFUSE | errno.ENOSYS),
-        *refused(CLONE3, errno.ENOSYS),
+        *MISSING,
     ]
-    for number in sorted([calls[name] for name in blunt] + [*EVERYWHERE.values()]):
-        rules += refused(number)
-    load, no = (LOAD, 0, 0, argument(0)), (RETURN, 0, 0, REFUSE | errno.EPERM)
-    rules += when(calls["clone"], [load, (ANY_BIT, 0, 1, NAMESPACES), no])
-    known = [
-        (EQUAL, len(FAMILIES) - place, 0, family)
-        for place, family in enumerate(FAMILIES)
-    ]
-    rules += when(calls["socket"], [load, *known, no])
-    flags = (LOAD, 0, 0, argument(3))
-    both = [(ANY_BIT, 0, 2, SHARED), (ANY_BIT, 0, 1, ANONYMOUS)]
-    rules += when(calls["mmap"], [flags, *both, no])
+    for table, then in ((REFUSED, NO), (ABSENT, MISSING)):
+        for numbers in table.values():
+            rules += if_one_of((numbers[place],), then)
+    for name, rule in by_arguments().items():
+        rules += when(READ[name][place], rule)
     rules.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *rule) for rule in rules)
+
+
+def by_arguments() -> dict[str, Rule]:
+    """What is refused of the calls of READ."""
+    a_stream = [*argument(1), (AND, 0, 0, TYPE), *unless_one_of((STREAM,), NO)]
+    flags = argument(3)
+    return {
+        "clone": [*argument(0), *if_any_bit(NAMESPACES, NO)],
+        "socket": [*argument(0), *unless_one_of(FAMILIES, NO), *a_stream],
+        "socketpair": a_stream,
+        "setsockopt": [*argument(2), *if_one_of(BUFFERS, NO)],
+        "mmap": [
+            *flags,
+            *if_any_bit(HUGE_TABLE, NO),
+            *if_any_bit(SHARED, if_any_bit(ANONYMOUS, NO)),
+        ],
+        "fcntl": [*argument(1), *if_one_of(WIDER, NO), *if_one_of(LOCKS, NOTHING)],
+        "flock": NOTHING,
+    }
 
 
 def install(code: bytes) -> None:
