@@ -206,9 +206,22 @@ def homeworks(boxed: bool = True) -> list:
             WITHHELD.get(name, ()),
             Limits(),
             boxed,
+            hidden(),
         )
         for name in homework.sources()
     ]
+
+
+def hidden() -> tuple[str, ...]:
+    """Where solutions, grades and others' work lie, if not in the checkout."""
+    config = configuration()
+    course, exchange = config.CourseDirectory, config.Exchange
+    root = Path(course.get("root", COURSE))
+    found = [root, root / course.get("source_directory", "source")]
+    found += [Path(exchange[name]) for name in ("root", "cache") if name in exchange]
+    if database := course.get("db_url", "").partition("sqlite:///")[2]:
+        found.append(Path(database))
+    return tuple(os.path.normpath(path) for path in found)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,10 @@ def depth(path: Path) -> tuple[int, Path]:
 
 
 def shown(python: Python) -> list[Path]:
-    """The system, the environment, `lib`, and the files of this package that run."""
+    """The system, the environment, `lib`, and the files of this package that run.
+
+    Raises `NoBox` for one that a submission could not read.
+    """
     program = Path(sys.executable)
     programs = [program]  # a link to a link to a link, and each has to be there
     while program.is_symlink():
@@ -145,25 +148,29 @@ def shown(python: Python) -> list[Path]:
     ours = [HERE.with_name("__init__.py"), *(HERE / f"{name}.py" for name in INSIDE)]
     prefixes = [Path(sys.base_prefix), Path(sys.prefix)]
     found = [*map(Path, SYSTEM), *prefixes, *programs, *borrowed(python)]
-    return [p for p in [*found, ROOT / "lib", *ours, CPUINFO] if os.path.exists(p)]
+    found = [p for p in [*found, ROOT / "lib", *ours, CPUINFO] if os.path.exists(p)]
+    for path in found if os.geteuid() == 0 else ():
+        if not path.stat().st_mode & 0o004:
+            raise NoBox(
+                f"Only its owner may read {path}, and a submission that root grades is "
+                f"a user of its own: chmod -R o+rX {path}"
+            )
+    return found
 
 
 def borrowed(python: Python) -> list[Path]:
-    """The folders outside of its prefixes that Python imports from.
+    """The folders that Python imports from, but for those of a course.
 
-    Raises `NoBox` for one in the checkout: what else is there, nobody knows.
+    Raises `NoBox` for one in the checkout that is no environment's.
     """
-    owned = [Path(prefix) for prefix in (*SYSTEM, sys.base_prefix, sys.prefix)]
     mapped = [
         path for name, path in python.mapped.items() if not (ROOT / name).exists()
     ]
     found = []
     for path in (*python.path, *mapped):
-        if not os.path.exists(path) or any(map(path.is_relative_to, owned)):
-            continue
-        if any((path / mark).exists() for mark in CHECKOUT):
-            continue  # of this course `lib` is shown anyway
-        if path.is_relative_to(ROOT) and path.name != "site-packages":
+        if any(os.path.exists(path / mark) for mark in CHECKOUT):
+            continue  # of this one `lib` is shown anyway
+        if path.is_relative_to(ROOT) and "site-packages" not in path.parts:
             raise NoBox(
                 f"Python imports from {path}, which is in the checkout, where no "
                 "submission may look. Take it out of PYTHONPATH and the .pth files of "
@@ -174,8 +181,12 @@ def borrowed(python: Python) -> list[Path]:
 
 
 def caches() -> list[Path]:
-    """Where all modules' code lies once more, if not beside them."""
-    return [Path(sys.pycache_prefix)] if sys.pycache_prefix else []
+    """Where compiled code is put, if not beside its source; made, to be hidden."""
+    if not sys.pycache_prefix:
+        return []
+    with contextlib.suppress(OSError):  # nobody can write there, then
+        os.makedirs(sys.pycache_prefix, exist_ok=True)
+    return [Path(sys.pycache_prefix)]
 
 
 def instead(name: str, python: Python) -> Iterator[tuple[Path, Path]]:
