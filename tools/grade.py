@@ -221,7 +221,7 @@ def hidden() -> tuple[str, ...]:
     found += [Path(exchange[name]) for name in ("root", "cache") if name in exchange]
     if database := course.get("db_url", "").partition("sqlite:///")[2]:
         found.append(Path(database))
-    return tuple(os.path.normpath(path) for path in found)
+    return tuple(os.path.abspath(path) for path in found)
 
 
 if __name__ == "__main__":

@@ -168,6 +168,8 @@ def borrowed(python: Python) -> list[Path]:
     ]
     found = []
     for path in (*python.path, *mapped):
+        if not os.path.exists(path):
+            continue
         if any(os.path.exists(path / mark) for mark in CHECKOUT):
             continue  # of this one `lib` is shown anyway
         if path.is_relative_to(ROOT) and "site-packages" not in path.parts:

@@ -3,22 +3,21 @@
 Stock nbgrader: not tried. Here: stopped, 0.
 """
 
-import mmap
+import gc
 import os
 import time
 
-shared = mmap.mmap(-1, 150 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-shared.write(b"x" * len(shared))
-held = 0
+gc.unfreeze()
+everything = gc.get_objects()
 reading, writing = os.pipe()
-for _ in range(18):
+for _ in range(21):
     if not os.fork():
-        for place in range(0, len(shared), mmap.PAGESIZE):
-            shared[place] = 121
+        for _thing in everything:
+            pass  # it was counted once more, and once less
+        block = bytearray(b"x") * (20 << 20)
         os.write(writing, b"x")
         time.sleep(60)
         os._exit(0)
-for _ in range(18):
-    held += len(os.read(reading, 1)) * len(shared)
-print(f"{held >> 20} MB")
-time.sleep(3)
+for _ in range(21):
+    os.read(reading, 1)
+time.sleep(2)
