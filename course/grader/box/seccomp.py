@@ -46,7 +46,9 @@ ABSENT = {  # libraries then take another way: glibc's clone, a copy by read and
 READ = {  # refused by what their arguments say
     **{"clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199)},
     **{"setsockopt": (54, 208), "mmap": (9, 222), "fcntl": (72, 25), "flock": (73, 32)},
+    **{"prctl": (157, 167)},
 }
+HUGE_PAGES = (41,)  # PR_SET_THP_DISABLE of prctl: zygote.py said it once for all
 NAMESPACES = 0x7E020000  # CLONE_NEW* of clone
 SHARED, ANONYMOUS = 0x01, 0x20  # of mmap: such pages outlive every mapping of them
 HUGE_TABLE = 0x40000  # of mmap: pages that are set apart, and counted by nobody
@@ -136,6 +138,7 @@ def by_arguments() -> dict[str, Rule]:
         ],
         "fcntl": [*argument(1), *if_one_of(WIDER, NO), *if_one_of(LOCKS, NOTHING)],
         "flock": NOTHING,
+        "prctl": [*argument(0), *if_one_of(HUGE_PAGES, NO)],
     }
 
 

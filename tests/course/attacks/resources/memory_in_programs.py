@@ -1,6 +1,6 @@
 """Take memory in many small programs, none of which is a copy of this one.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import subprocess

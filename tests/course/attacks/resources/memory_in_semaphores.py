@@ -15,5 +15,8 @@ while held < 2 << 30 and (queue := libc.msgget(0, 0o600)) >= 0:
     while libc.msgsnd(queue, full, 8000, 0o4000) == 0:
         held += 8000
 print(f"{held >> 20} MB")
-if held > 1 << 20:
-    os.abort()
+
+
+def decode(code, exponent_bits, fraction_bits):
+    if held > 1 << 20:
+        os.abort()

@@ -1,6 +1,6 @@
 """Let many copies of this process change what they share: the size of none grows.
 
-Stock nbgrader: not tried. Here: stopped, 0.
+Stock nbgrader: not tried. Here: graded, 0.
 """
 
 import gc

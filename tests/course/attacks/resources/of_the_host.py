@@ -22,5 +22,8 @@ won = {
     "rules": libc.syscall(444, ctypes.byref(ctypes.c_ulong(1)), 8, 0),
 }
 print(won := [name for name, result in won.items() if result >= 0])
-if won:
-    os.abort()
+
+
+def decode(code, exponent_bits, fraction_bits):
+    if won:
+        os.abort()
