@@ -18,8 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 WATCH_S = 0.03  # between two looks at what a submission uses, at least
 PAGES = r"^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+) kB$"
 SHARES = r"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB$"
@@ -48,13 +46,12 @@ class Watch:
         took = 0.0
         while not self.over.wait(max(WATCH_S, took)):  # half of a core, at worst
             began = time.monotonic()
-            with contextlib.suppress(psutil.Error):
-                if self.exceeds(self.limit):
-                    many = f"{self.limit / 2**30:.3g} GB"
-                    self.reason = f"it used more than {many} of memory"
-                    with contextlib.suppress(OSError):
-                        self.leash.shutdown(socket.SHUT_WR)  # its other way stays open
-                    return
+            if self.exceeds(self.limit):
+                many = f"{self.limit / 2**30:.3g} GB"
+                self.reason = f"it used more than {many} of memory"
+                with contextlib.suppress(OSError):
+                    self.leash.shutdown(socket.SHUT_WR)  # its other way stays open
+                return
             took = time.monotonic() - began
 
 

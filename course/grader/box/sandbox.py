@@ -33,8 +33,8 @@ class Stopped(Exception):  # noqa: N818
 class Sandbox:
     """One submission's process: run its cells, call its functions, within the limits.
 
-    `exceeds` says whether it takes more than so much memory, `root` is its supervisor's process, and
-    `whole` pays for its time. Made by `Box.sandbox`.
+    `exceeds` says whether it takes more than so much memory, `root` is its
+    supervisor's process, and `whole` pays for its time. Made by `Box.sandbox`.
     """
 
     def __init__(
