@@ -11,7 +11,7 @@ libc = ctypes.CDLL(None)
 context = ctypes.c_ulong(0)
 contexts = {"x86_64": 206, "aarch64": 0}[platform.machine()]
 size = ctypes.c_ulong(16)
-won = {
+results = {
     "contexts": libc.syscall(contexts, 60_000, ctypes.byref(context)),
     "watches": libc.inotify_init(),
     "more watches": libc.inotify_init1(0),
@@ -21,7 +21,7 @@ won = {
     "messages": libc.msgget(0, 0o600),
     "rules": libc.syscall(444, ctypes.byref(ctypes.c_ulong(1)), 8, 0),
 }
-print(won := [name for name, result in won.items() if result >= 0])
+won = [name for name, result in results.items() if result >= 0]
 
 
 def decode(code, exponent_bits, fraction_bits):
