@@ -13,6 +13,7 @@ import base64
 import contextlib
 import io
 import socket
+import subprocess
 import traceback
 from typing import Any, ClassVar
 
@@ -121,12 +122,23 @@ def make_shell() -> Any:
             self.results.append(format_dict)
 
     class Shell(InteractiveShell):
-        """`%matplotlib inline` asks for a window system: there is none to enable."""
+        """Without a window system to enable, and `!command` without a terminal."""
 
         displayhook_class = Results
 
         def enable_gui(self, gui: str | None = None) -> None:
             pass
+
+        def system(self, cmd: str) -> None:
+            command = self.var_expand(cmd, depth=1)
+            ended = subprocess.run(
+                ["sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            print(ended.stdout.decode(errors="replace"), end="")
+            self.user_ns["_exit_code"] = ended.returncode
 
     config = Config()
     config.HistoryManager.enabled = False

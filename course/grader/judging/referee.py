@@ -27,7 +27,7 @@ from nbformat.v4 import new_output
 
 from course.grader.box.box import Box
 from course.grader.box.sandbox import Stopped
-from course.grader.judging.clock import Clock, TooLong
+from course.grader.judging.clock import TooLong
 from course.grader.judging.intake import Intake
 from course.grader.judging.outputs import error_output
 from course.grader.judging.places import grade_id, is_answer
@@ -91,7 +91,7 @@ def grade(
                     tests[name] = StandIn(name, session, answer)
             else:
                 session.ours.append(cell.source)
-                run_ours(cell.source, tests, session.clock)
+                run_ours(cell.source, tests, session)
     for number, cell in enumerate(
         cell for cell in intake.notebook.cells if cell.cell_type == "code"
     ):
@@ -103,11 +103,17 @@ def grade(
     return verdict
 
 
-def run_ours(source: str, namespace: dict[str, Any], clock: Clock) -> None:
-    """Run a cell of ours that is no test; it may fail on what a student wrote."""
+def run_ours(source: str, namespace: dict[str, Any], session: Session) -> None:
+    """Run a cell of ours that is no test; it may fail on what a student wrote.
+
+    One that comes to no end is a limit: the tests that need its names cannot pass.
+    """
     said = contextlib.redirect_stdout(io.StringIO())
-    with contextlib.suppress(Exception, TooLong), said, clock:
-        exec(compile(source, "<ours>", "exec"), namespace)
+    try:
+        with contextlib.suppress(Exception), said, session.clock:
+            exec(compile(source, "<ours>", "exec"), namespace)
+    except TooLong as limit:
+        session.limits.append(limit)
     if "matplotlib.pyplot" in sys.modules:  # nobody sees what a cell drew here
         sys.modules["matplotlib.pyplot"].close("all")
 

@@ -45,6 +45,15 @@ def values(answer):
     return value
 
 
+def test_a_shell_command_shows_what_it_prints(sandbox):
+    (shown,) = sandbox.run(
+        "word = 'hello'\n!echo {word} >&2; exit 3\nprint(_exit_code)"
+    )
+    assert shown["text"] == "hello\n3\n"
+    (shown,) = sandbox.run("lines = !echo one; echo two\nprint(list(lines))")
+    assert shown["text"] == "['one', 'two']\n"
+
+
 def test_a_cell_shows_what_it_prints_and_a_function_answers(sandbox):
     (shown,) = sandbox.run("print('hello')\ndef f(x, *, y=1):\n    return x + y")
     assert shown == {"output_type": "stream", "name": "stdout", "text": "hello\n"}

@@ -270,6 +270,19 @@ def test_a_slow_function_does_not_use_up_the_test_s_time(box, brief):
     assert verdict.state == "graded"
 
 
+def test_a_cell_of_ours_that_comes_to_no_end_is_a_limit(box, brief):
+    """The tests that lack its names would fail, and nobody would know why."""
+    cells, verdict = graded(
+        box,
+        "def f(x): return x",
+        "assert f(stored) == 1",
+        ours="while 'value' not in globals(): pass\nstored = 1",
+        limits=brief,
+    )
+    assert points(cells) == [0.0]
+    assert verdict.state == "stopped" and verdict.by_time
+
+
 SPIN = "while True: pass"
 SAYS_HELLO = "def hello(): return 'hello'"
 
