@@ -1,0 +1,6 @@
+"""Decoding: a model writes, for one request or many at once, fast and as it should.
+
+Read in order: `llama` (the forward pass, over spans of tokens), `cache`, `paged` (what
+it remembers), `sampling` (which token is next), `drafts` and `speculative` (several
+tokens a pass), `batching` (many requests).
+"""
