@@ -26,7 +26,7 @@ long := notebooks homework course browser # tests that take long
 numbers := notebooks formats quant prune models layers # that compare numbers
 tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
-.PHONY: help lab test check processors release renew submit grade feedback collect class \
+.PHONY: help lab serve test check processors release renew submit grade feedback collect class \
   instructor data notebooks bench lint clean
 .DEFAULT_GOAL := help
 
@@ -41,6 +41,11 @@ lab: python ## open the course in JupyterLab [PORT=8888 BROWSER=none ARGS=...]
 	@$(environment)
 	@$(bin)/python tools/lab.py --port $(call quote,$(PORT)) --role $(ROLE) \
 	  $(if $(filter none,$(BROWSER)),--headless) $(ARGS)
+
+serve: python ## serve SmolLM2 to clients of OpenAI's API [PORT=8000 ARGS=--help]
+	@$(environment)
+	@$(bin)/python -m lib.decode.server $(ARGS) \
+	  $(if $(filter command environment,$(origin PORT)),--port $(call quote,$(PORT)))
 
 renew: python ## take a revised homework, and keep your own beside it [HW=hw_formats]
 	@$(environment)

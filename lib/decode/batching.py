@@ -125,15 +125,19 @@ class Engine:
         self.submitted = 0
         self.passes = 0
 
+    @property
+    def context(self) -> int:
+        """How many tokens a text can have: the model's, or what the cache holds."""
+        model = self.llama.config.max_position_embeddings
+        return min(model, getattr(self.cache, "capacity", model))
+
     def submit(self, request: Request) -> int:
         """Queue a request; its number. ValueError for one that can never fit."""
         longest = len(request.prompt) + request.new_tokens
-        context = self.llama.config.max_position_embeddings
-        rooms = [context, getattr(self.cache, "capacity", context)]
-        if longest > min(rooms):
+        if longest > self.context:
             raise ValueError(
                 f"{len(request.prompt)} tokens and {request.new_tokens} more do not "
-                f"fit into {min(rooms)}"
+                f"fit into {self.context}"
             )
         self.submitted += 1
         text = Text(self.submitted, request, list(request.prompt))
