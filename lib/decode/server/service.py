@@ -50,7 +50,10 @@ class Stream:
 
 
 class Service:
-    """An engine at work, for at most `places` requests at once. For a `with`."""
+    """An engine at work, for at most `places` requests at once. For a `with`.
+
+    ValueError for no places.
+    """
 
     def __init__(self, engine: Engine, *, places: int = 64) -> None:
         if places < 1:
