@@ -15,13 +15,15 @@ size when it is full. paged.py keeps blocks.
 Read in order: `Shape`, `Cache`, `ContiguousCache`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from lib.models.llama import head_dim
@@ -56,10 +58,10 @@ class Shape:
         """Bytes of a token's keys and values."""
         return 2 * self.layers * self.heads * self.channels * self.dtype.itemsize
 
-    def empty(self, *sizes: int) -> Tensor:
+    def zeros(self, *sizes: int) -> Tensor:
         """Room for keys: (layers, sizes…, heads, channels)."""
         shape = (self.layers, *sizes, self.heads, self.channels)
-        return torch.empty(shape, dtype=self.dtype, device=self.device)
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
 
 @runtime_checkable
@@ -78,11 +80,22 @@ class Cache(Protocol):
     def write(
         self,
         layer: int,
-        sequence: int,
-        k: Float[Tensor, "n heads channels"],
-        v: Float[Tensor, "n heads channels"],
-    ) -> tuple[Tensor, Tensor]:
-        """Keep a layer's newest n keys and values; all (length, heads, channels)."""
+        k: Float[Tensor, "tokens heads channels"],
+        v: Float[Tensor, "tokens heads channels"],
+    ) -> None:
+        """Fill the room of the last `extend` in one layer, in its order."""
+
+    def read(
+        self, layer: int, sequences: Sequence[int]
+    ) -> tuple[
+        Float[Tensor, "n longest heads channels"],
+        Float[Tensor, "n longest heads channels"],
+        Int[Tensor, " n"],
+    ]:
+        """A layer's keys, values and lengths; what lies behind a length is no matter.
+
+        It is finite: a weight of zero makes nothing of it.
+        """
 
     def truncate(self, sequence: int, length: int) -> None:
         """Keep the first `length` tokens; ValueError for more than there are."""
@@ -106,6 +119,7 @@ class ContiguousCache:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.strips: dict[int, Strip] = {}
+        self.room: dict[int, int] = {}  # tokens that the next writes bring
 
     def length(self, sequence: int) -> int:
         """How many tokens it holds of `sequence`."""
@@ -114,6 +128,7 @@ class ContiguousCache:
 
     def extend(self, counts: Mapping[int, int]) -> None:
         """Make room; a sequence that outgrows its piece is copied to a larger one."""
+        self.room = dict(counts)
         for sequence, count in counts.items():
             strip = self.strips.get(sequence) or self.strip(SMALLEST)
             needed = strip.length + count
@@ -127,17 +142,28 @@ class ContiguousCache:
 
     def strip(self, capacity: int) -> Strip:
         """A piece of memory for so many tokens."""
-        return Strip(self.shape.empty(capacity), self.shape.empty(capacity))
+        return Strip(self.shape.zeros(capacity), self.shape.zeros(capacity))
 
-    def write(
-        self, layer: int, sequence: int, k: Tensor, v: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keep the newest keys and values; all of the sequence's, as views."""
-        strip = self.strips[sequence]
-        keys, values = strip.keys[layer, : strip.length], strip.values[layer]
-        values = values[: strip.length]
-        keys[strip.length - len(k) :], values[strip.length - len(v) :] = k, v
-        return keys, values
+    def write(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Fill the room of the last `extend` in one layer, in its order."""
+        parts = k.split(list(self.room.values())), v.split(list(self.room.values()))
+        for sequence, new_keys, new_values in zip(self.room, *parts, strict=True):
+            strip = self.strips[sequence]
+            room = slice(strip.length - len(new_keys), strip.length)
+            strip.keys[layer, room], strip.values[layer, room] = new_keys, new_values
+
+    def read(
+        self, layer: int, sequences: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A layer's keys, values and lengths, padded with zeros to the longest."""
+        strips = [self.strips[sequence] for sequence in sequences]
+        keys = [strip.keys[layer, : strip.length] for strip in strips]
+        values = [strip.values[layer, : strip.length] for strip in strips]
+        lengths = torch.tensor([s.length for s in strips], device=self.shape.device)
+        if len(strips) == 1:
+            return keys[0][None], values[0][None], lengths
+        together = partial(pad_sequence, batch_first=True)
+        return together(keys), together(values), lengths
 
     def truncate(self, sequence: int, length: int) -> None:
         """Keep the first `length` tokens; ValueError for more than there are."""

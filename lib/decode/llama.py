@@ -10,14 +10,14 @@ the two are, and not where.
 
 A *span* is a run of tokens that go on where the cache of their sequence ends: a prompt,
 a piece of one, the last token, or a draft that is to be checked. The spans of a batch
-stand one behind another on one axis, so nothing is padded. Only attention looks at one
-span at a time; every product sees all tokens of the batch.
+stand one behind another on one axis, so nothing is padded. Every product sees all
+tokens of the batch; only attention looks at each span with its own text.
 
 Weights, and layers that hold codes in their place, are those of a transformers model.
 
-Read in order: `Span`, `Llama`, `attention`, `rotated`, `norm`. Source: Touvron et al.
-2023, arXiv:2302.13971; rotation: Su et al. 2021, arXiv:2104.09864; grouped queries:
-Ainslie et al. 2023, arXiv:2305.13245.
+Read in order: `Span`, `Llama`, `attention`, `rotated`, `norm`; `alike`. Source: Touvron
+et al. 2023, arXiv:2302.13971; rotation: Su et al. 2021, arXiv:2104.09864; grouped
+queries: Ainslie et al. 2023, arXiv:2305.13245.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import silu
 from transformers import PreTrainedModel
@@ -117,20 +117,21 @@ class Llama:
     ) -> Float[Tensor, "rows vocabulary"]:
         """The three equations, over all tokens of the batch."""
         device = self.embedding.weight.device
-        sizes = [len(span.tokens) for span in spans]
         turn = self.turns(
             torch.cat([starts[s.sequence] + torch.arange(len(s.tokens)) for s in spans])
         )
+        groups = alike(spans)
         h = self.embedding(tokens.to(device))
         for index, block in enumerate(self.blocks):
             n = norm(h, block.input_layernorm)
             q, k, v = self.projected(block.self_attn, n, turn)
-            mixed = []
-            parts = (x.split(sizes) for x in (q, k, v))
-            for span, query, *new in zip(spans, *parts, strict=True):
-                known = cache.write(index, span.sequence, *new)
-                mixed.append(attention(query, *known))
-            h = h + block.self_attn.o_proj(torch.cat(mixed).flatten(1))
+            cache.write(index, k, v)
+            mixed = torch.empty_like(q)
+            for size, sequences, rows in groups:
+                known = cache.read(index, sequences)
+                seen = attention(q[rows].unflatten(0, (-1, size)), *known)
+                mixed[rows] = seen.flatten(0, 1)
+            h = h + block.self_attn.o_proj(mixed.flatten(1))
             n, mlp = norm(h, block.post_attention_layernorm), block.mlp
             h = h + mlp.down_proj(silu(mlp.gate_proj(n)) * mlp.up_proj(n))
         h = self.bridge(h[wanted_rows(spans)])
@@ -156,28 +157,33 @@ class Llama:
 
 
 def attention(
-    q: Float[Tensor, "n heads d"],
-    keys: Float[Tensor, "total kv_heads d"],
-    values: Float[Tensor, "total kv_heads d"],
-) -> Float[Tensor, "n heads d"]:
-    """softmax(q kᵀ / √d) v for the last n of `total` tokens; each sees those before it.
+    q: Float[Tensor, "spans n heads d"],
+    keys: Float[Tensor, "spans longest kv_heads d"],
+    values: Float[Tensor, "spans longest kv_heads d"],
+    lengths: Int[Tensor, " spans"],
+) -> Float[Tensor, "spans n heads d"]:
+    """softmax(q kᵀ / √d) v for the last n tokens of each text; each sees those before
+    it.
 
-    `heads / kv_heads` queries share a key. The softmax is taken in float32.
+    What lies behind a text's own length is nobody's. `heads / kv_heads` queries share a
+    key. The softmax is taken in float32.
     """
-    n, total, d = len(q), len(keys), q.shape[-1]
-    keys, values = keys.transpose(0, 1), values.transpose(0, 1)  # (kv_heads, total, d)
-    shared = q.unflatten(1, (len(keys), -1)).permute(1, 2, 0, 3)  # (kv_heads, g, n, d)
-    scores = shared.flatten(1, 2) @ keys.transpose(1, 2) * d**-0.5
-    if n > 1:
-        later = torch.ones(n, total, dtype=torch.bool, device=q.device).triu(
-            total - n + 1
-        )
-        scores = (
-            scores.unflatten(1, (-1, n)).masked_fill(later, -torch.inf).flatten(1, 2)
-        )
+    n, d, kv_heads = q.shape[1], q.shape[3], keys.shape[2]
+    keys, values = (
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
+    )  # (spans, kv, longest, d)
+    shared = q.unflatten(2, (kv_heads, -1)).permute(
+        0, 2, 3, 1, 4
+    )  # (spans, kv, g, n, d)
+    scores = shared.flatten(2, 3) @ keys.transpose(2, 3) * d**-0.5
+    scores = scores.unflatten(2, (-1, n))  # (spans, kv, g, n, longest)
+    own = lengths[:, None] - n + torch.arange(n, device=q.device)  # each query's place
+    later = torch.arange(keys.shape[2], device=q.device) > own[..., None]
+    scores = scores.masked_fill(later[:, None, None], -torch.inf)
     weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
-    mixed = weights @ values  # (kv_heads, g·n, d)
-    return mixed.unflatten(1, (-1, n)).flatten(0, 1).transpose(0, 1)
+    mixed = weights.flatten(2, 3) @ values  # (spans, kv, g·n, d)
+    return mixed.unflatten(2, (-1, n)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
 def rotated(
@@ -193,6 +199,19 @@ def norm(x: Float[Tensor, "tokens hidden"], layer: nn.Module) -> Tensor:
     wide = x.float()
     scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + layer.variance_epsilon)
     return layer.weight * (wide * scale).to(x.dtype)
+
+
+def alike(spans: Sequence[Span]) -> list[tuple[int, list[int], Tensor]]:
+    """Spans of one length, for attention at once: their size, sequences and rows."""
+    groups: dict[int, tuple[list[int], list[Tensor]]] = {}
+    end = 0
+    for span in spans:
+        size = len(span.tokens)
+        sequences, rows = groups.setdefault(size, ([], []))
+        sequences.append(span.sequence)
+        rows.append(torch.arange(end, end + size))
+        end += size
+    return [(size, names, torch.cat(rows)) for size, (names, rows) in groups.items()]
 
 
 def wanted_rows(spans: Sequence[Span]) -> list[int]:

@@ -19,10 +19,11 @@ Read in order: `PagedCache.extend`, `write`, `truncate`; sharing: `begin`, `fork
 import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from lib.decode.cache import Full, Shape
 
@@ -49,8 +50,9 @@ class PagedCache:
         if blocks < 1:
             raise ValueError(f"a cache of {blocks} blocks")
         self.shape = shape
-        self.keys, self.values = shape.empty(blocks, BLOCK), shape.empty(blocks, BLOCK)
+        self.keys, self.values = shape.zeros(blocks, BLOCK), shape.zeros(blocks, BLOCK)
         self.tables: dict[int, Table] = {}
+        self.room = torch.empty(0, dtype=torch.int64)  # slots that the next writes fill
         self.readers = Counter[int]()  # of each block
         self.unused = OrderedDict.fromkeys(range(blocks))  # the longest unused first
         self.found: dict[Prefix, int] = {}  # full blocks, by what they say
@@ -77,6 +79,7 @@ class PagedCache:
         needed = sum(self.wanted(known[s], count) for s, count in counts.items())
         if needed > len(self.unused):
             raise Full(f"{needed} blocks are needed, and {len(self.unused)} are unused")
+        rooms = []
         for sequence, count in counts.items():
             table = self.tables[sequence] = known[sequence]
             self.offer(table)
@@ -85,7 +88,11 @@ class PagedCache:
             table.length += count
             while len(table.blocks) * BLOCK < table.length:
                 table.blocks.append(self.take())
-            table.index = torch.tensor(table.blocks, device=self.keys.device)
+            table.index = torch.tensor(table.blocks)
+            places = torch.arange(table.length - count, table.length)
+            rooms.append(table.index[places // BLOCK] * BLOCK + places % BLOCK)
+            table.index = table.index.to(self.keys.device)
+        self.room = torch.cat(rooms).to(self.keys.device)
 
     def wanted(self, table: Table, count: int) -> int:
         """How many blocks `count` more tokens take; a shared last block is copied."""
@@ -144,17 +151,21 @@ class PagedCache:
 
     # -------------------------------------------------------------- keys and values
 
-    def write(
-        self, layer: int, sequence: int, k: Tensor, v: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keep a layer's newest keys and values; all of the sequence's, gathered."""
-        table = self.tables[sequence]
-        places = torch.arange(table.length - len(k), table.length, device=k.device)
-        at = table.index[places // BLOCK], places % BLOCK
-        self.keys[layer][at], self.values[layer][at] = k, v
-        whole = (x[layer][table.index].flatten(0, 1) for x in (self.keys, self.values))
-        keys, values = (x[: table.length] for x in whole)
-        return keys, values
+    def write(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Fill the room of the last `extend` in one layer, in its order."""
+        self.keys[layer].flatten(0, 1)[self.room] = k
+        self.values[layer].flatten(0, 1)[self.room] = v
+
+    def read(
+        self, layer: int, sequences: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A layer's keys, values and lengths, gathered block by block."""
+        tables = [self.tables[sequence] for sequence in sequences]
+        index = pad_sequence([table.index for table in tables], batch_first=True)
+        keys, values = (x[layer][index].flatten(1, 2) for x in (self.keys, self.values))
+        lengths = torch.tensor([table.length for table in tables], device=keys.device)
+        longest = max(table.length for table in tables)
+        return keys[:, :longest], values[:, :longest], lengths
 
     # -------------------------------------------------------------- sharing
 
@@ -194,9 +205,13 @@ class PagedCache:
             raise ValueError(f"sequence {sequence} must exist, and {other} must not")
         table = self.tables[sequence]
         self.readers.update(table.blocks)
-        self.tables[other] = Table(
-            list(table.blocks), table.length, list(table.tokens), list(table.prefixes)
+        copied = replace(
+            table,
+            blocks=list(table.blocks),
+            tokens=list(table.tokens),
+            prefixes=list(table.prefixes),
         )
+        self.tables[other] = copied
 
     def offer(self, table: Table) -> None:
         """Let others find the full blocks whose tokens are known."""

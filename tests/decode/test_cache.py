@@ -33,16 +33,23 @@ class Caches(RuleBasedStateMachine):
             found.append(float(code))
         return torch.tensor(found)
 
-    def write(self, sequence, count):
+    def fill(self, cache, sequence, count):
+        """Write the last `count` tokens, and read the whole sequence."""
         text = self.texts[sequence]
-        for cache in (self.contiguous, self.paged):
-            new = min(count, len(text))
-            for layer in range(SHAPE.layers):
-                k = (self.keys(text)[len(text) - new :] + layer)[:, None, None]
-                keys, values = cache.write(layer, sequence, k, -k)
-                want = self.keys(text) + layer
-                assert torch.equal(keys.flatten(), want)
-                assert torch.equal(values.flatten(), -want)
+        for layer in range(SHAPE.layers):
+            k = (self.keys(text)[len(text) - count :] + layer)[:, None, None]
+            cache.write(layer, k, -k)
+        self.reads(cache, [sequence])
+
+    def reads(self, cache, sequences):
+        for layer in range(SHAPE.layers):
+            keys, values, lengths = cache.read(layer, sequences)
+            for i, sequence in enumerate(sequences):
+                want = self.keys(self.texts[sequence]) + layer
+                assert lengths[i] == len(want)
+                assert torch.equal(keys[i, : lengths[i]].flatten(), want)
+                assert torch.equal(values[i, : lengths[i]].flatten(), -want)
+            assert keys.isfinite().all() and values.isfinite().all()
 
     def grow(self, sequence, tokens):
         """Both caches, or neither; the paged one is told the text."""
@@ -52,7 +59,8 @@ class Caches(RuleBasedStateMachine):
             return False
         self.contiguous.extend({sequence: len(tokens)})
         self.texts[sequence] = self.texts.get(sequence, []) + tokens
-        self.write(sequence, len(tokens))
+        for cache in (self.contiguous, self.paged):
+            self.fill(cache, sequence, len(tokens))
         self.paged.tell(sequence, self.texts[sequence])
         return True
 
@@ -64,9 +72,7 @@ class Caches(RuleBasedStateMachine):
         if known:
             self.contiguous.extend({self.number: known})
             self.texts[self.number] = tokens[:known]
-            for layer in range(SHAPE.layers):
-                k = (self.keys(tokens[:known]) + layer)[:, None, None]
-                self.contiguous.write(layer, self.number, k, -k)
+            self.fill(self.contiguous, self.number, known)
         self.grow(self.number, tokens[known:])
 
     @precondition(lambda self: self.texts)
@@ -91,12 +97,9 @@ class Caches(RuleBasedStateMachine):
         sequence = data.draw(st.sampled_from(sorted(self.texts)))
         self.number += 1
         self.paged.fork(sequence, self.number)
-        strip = self.contiguous.strips[sequence]
-        self.contiguous.extend({self.number: strip.length})
-        for layer in range(SHAPE.layers):
-            parts = (x[layer, : strip.length] for x in (strip.keys, strip.values))
-            self.contiguous.write(layer, self.number, *parts)
         self.texts[self.number] = list(self.texts[sequence])
+        self.contiguous.extend({self.number: len(self.texts[sequence])})
+        self.fill(self.contiguous, self.number, len(self.texts[sequence]))
 
     @precondition(lambda self: self.texts)
     @rule(data=st.data())
@@ -118,12 +121,10 @@ class Caches(RuleBasedStateMachine):
 
     @invariant()
     def every_sequence_is_whole(self):
-        for sequence, text in self.texts.items():
-            assert self.paged.length(sequence) == len(text)
-            for layer in range(SHAPE.layers):
-                keys = self.paged.keys[layer][self.paged.tables[sequence].blocks]
-                want = self.keys(text) + layer
-                assert torch.equal(keys.flatten()[: len(text)], want)
+        for cache in (self.contiguous, self.paged):
+            assert all(cache.length(s) == len(t) for s, t in self.texts.items())
+            if self.texts:
+                self.reads(cache, list(self.texts))
 
     @invariant()
     def what_is_found_says_what_it_should(self):
