@@ -68,13 +68,14 @@ class Course:
         assert done.returncode == 0, done.stderr
 
     def start(self, *arguments, environment=None, cwd=None, **options):
+        wide = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd or self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | (environment or {}),
+            env=wide | (environment or {}),
             **options,
         )
 

@@ -13,9 +13,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 from distributed import Client
+from nbformat.v4 import new_markdown_cell
 
 from course.grader.campaign import ctrl_c
 
@@ -154,7 +156,10 @@ def test_no_other_program_gives_the_workers_work(class_):
 
 
 def test_a_full_disk_is_told_and_a_second_run_mends_it(class_):
-    class_.hand_in("s06", f"return 2 * x  # {'x' * 1_000_000}")
+    class_.hand_in("s06")
+    nb = nbformat.read(class_.path("s06"), as_version=4)
+    nb.cells += [new_markdown_cell("So it is. " * 9_000) for _ in range(15)]
+    nbformat.write(nb, class_.path("s06"))
     room = (class_.folder / "gradebook.db").stat().st_size + (200 << 10)
 
     def full() -> None:  # no file grows beyond this: a quota, as the system makes it

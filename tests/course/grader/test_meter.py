@@ -59,7 +59,7 @@ def spent(box, body, *arguments):
 
 def test_work_beside_busy_neighbours_costs_what_it_is(box, neighbours):
     cost, took = spent(box, "busy(1)")
-    assert took > 2 * cost, "the processor was shared"
+    assert took > 1.3 * cost, "the processor was shared"
     assert cost == pytest.approx(1, abs=0.5)
 
 

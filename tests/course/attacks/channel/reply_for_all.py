@@ -1,6 +1,6 @@
 """Answer a thousand times at once, also for the functions that come later.
 
-Stock nbgrader: has no channel. Here: stopped, 0.
+Stock nbgrader: has no channel. Here: graded, 0.
 """
 
 import gc
