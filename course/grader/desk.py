@@ -20,12 +20,15 @@ import nbformat
 from nbformat import v4
 
 from course.grader.box.box import Box
+from course.grader.judging.clock import Clock, TooLong
 from course.grader.judging.intake import rebuild
 from course.grader.judging.parsing import Rejected, parse
 from course.grader.judging.referee import grade
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.words import clean
 from course.grader.worker import ended
+
+READING_S = 60.0  # of processor time: an honest notebook takes a tenth of one
 
 
 def main() -> None:
@@ -85,8 +88,14 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
     """Take a submission in, grade it, and put its end into words."""
     release, source = map(v4.reads, (homework.release, homework.source))
     try:
-        taken = rebuild(release, parse(submission.content))
+        with Clock(READING_S, READING_S):
+            taken = rebuild(release, parse(submission.content))
         verdict = grade(source, taken, box, homework.withheld)
+    except TooLong:
+        why = (
+            "reading it has no end: clear its outputs, delete cells that you don't need"
+        )
+        return ended(homework, submission, "rejected", [why])
     except Rejected as why:
         return ended(homework, submission, "rejected", [str(why)])
     except Exception as error:  # no submission may end the class's grading

@@ -25,6 +25,7 @@ from course.grader.judging import parsing
 from course.grader.words import line
 from course.grader.zips.times import in_utc
 
+MAX_TRIES = 20  # submissions of somebody's, and notebooks in one, that are looked at
 MAX_BESIDE = 1_000  # bytes of such a file; nbgrader writes 30 and 128
 TOLERANCE = timedelta(minutes=5)  # for copying, and clocks that differ
 FORM = "%Y-%m-%d %H:%M:%S.%f UTC"  # nbgrader's own
@@ -49,18 +50,38 @@ class Exchange:
         """When these bytes first lay in the exchange; None where they do not."""
         times = [
             time
-            for name in self.found[f"{student}+{homework}"]
-            if (time := changed(self.inbound / name, f"{homework}.ipynb", content))
+            for name in self.of(student, homework)
+            if (time := changed(self.inbound / name, content))
         ]
         return min(times, default=None)
 
+    def of(self, student: str, homework: str) -> list[str]:
+        """The folders in which somebody's work came, the newest of them."""
+        return sorted(self.found[f"{student}+{homework}"])[-MAX_TRIES:]
 
-def changed(folder: Path, name: str, content: bytes) -> datetime | None:
-    """When the disk last saw a change of a file; None if it is not this content."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+def changed(folder: Path, content: bytes) -> datetime | None:
+    """When the disk last saw a change of a notebook with this content; None without.
+
+    Its name is no matter: a notebook of any name is graded.
+    """
     with (
         contextlib.suppress(OSError, parsing.Rejected),
         parsing.opened(folder) as place,
+    ):
+        names = [x for x in os.listdir(place) if x.lower().endswith(".ipynb")]
+        times = [
+            changed_file(name, place, content) for name in sorted(names)[:MAX_TRIES]
+        ]
+        return min((time for time in times if time), default=None)
+    return None
+
+
+def changed_file(name: str, place: int, content: bytes) -> datetime | None:
+    """When the disk last saw a change of a plain file; None if it says otherwise."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with (
+        contextlib.suppress(OSError),
         open(os.open(name, flags, dir_fd=place), "rb") as file,
     ):
         facts = os.fstat(file.fileno())
@@ -75,7 +96,8 @@ def came(
 ) -> tuple[str | None, list[str]]:
     """When a submission came, in nbgrader's form, and what a person should know."""
     claimed, notes = read_time(folder, exchange.zone if exchange else "UTC")
-    known = exchange and exchange.time_of(folder.parent.name, homework, content)
+    who = folder.parent.name
+    known = exchange and exchange.time_of(who, homework, content)
     if known and (claimed is None or known > claimed + TOLERANCE):
         said = claimed.strftime(FORM) if claimed else "nothing that can be read"
         notes = [
@@ -83,6 +105,8 @@ def came(
             f"and that counts; its {TIME} says {said}"
         ]
         claimed = known
+    elif claimed and not known and exchange and exchange.of(who, homework):
+        notes = [f"what the exchange has is not this file: its {TIME} is a claim"]
     elif claimed is None and notes:
         notes = [f"{note}; so nobody knows whether it is late" for note in notes]
     return claimed.strftime(FORM) if claimed else None, notes

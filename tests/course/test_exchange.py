@@ -64,7 +64,8 @@ def graded(course, tmp_path_factory):
 
     instructor("release_assignment", course.name)
     course.students = {
-        name: Student(course, name, home, exchange) for name in ("ada", "bob", "eve")
+        name: Student(course, name, home, exchange)
+        for name in ("ada", "bob", "eve", "joe")
     }
     for student in course.students.values():
         student.submit()
@@ -72,6 +73,9 @@ def graded(course, tmp_path_factory):
         (handed_in / "timestamp.txt").write_text(FORGED)
         os.utime(handed_in / f"{course.name}.ipynb", (0, 0))
         os.utime(handed_in, (0, 0))
+    for handed_in in exchange.glob("llm-compression/inbound/joe+*"):
+        (handed_in / "timestamp.txt").write_text(FORGED)
+        (handed_in / f"{course.name}.ipynb").rename(handed_in / "mine.ipynb")
     instructor("collect", course.name)
     course.hand_in("by-hand")
     course.hand_in("linked", when="2026-03-01 12:00:00 UTC")
@@ -89,6 +93,7 @@ def test_the_exchange_s_clock_counts_before_a_time_that_a_student_wrote(course, 
     assert found["eve"]["points"] == "0", "late, whatever the file says"
     assert "by the exchange's clock it came" in found["eve"]["reason"]
     assert FORGED in found["eve"]["reason"]
+    assert found["joe"]["points"] == "0", "whatever the notebook is called"
     assert found["ada"]["reason"] is None, "an honest stamp agrees with the clock"
 
 

@@ -21,7 +21,7 @@ from course.grader.box.regions import (
     checked_shape,
     leaf_at,
 )
-from course.grader.box.sharing import Nothing
+from course.grader.box.sharing import Nothing, apart
 from course.grader.box.wire import (
     DATACLASS_HOME,
     DOUBLE,
@@ -99,10 +99,12 @@ class _Decoder:
                 return [self.value(item, depth + 1) for item in items]
             case ["set", list(items)]:
                 self.hashed(items)
-                return {self.value(item, depth + 1) for item in items}
+                return set(apart([self.value(item, depth + 1) for item in items]))
             case ["d", list(pairs)]:
                 self.hashed(pairs)
-                return dict([self.pair(pair, depth + 1) for pair in pairs])
+                found = [self.pair(pair, depth + 1) for pair in pairs]
+                apart([key for key, _ in found])
+                return dict(found)
         raise Forged(f"no such node: {str(node)[:60]}")
 
     def hashed(self, keys: list) -> None:

@@ -12,7 +12,8 @@ journal.py takes it back when the test is over.
 Read in order: `Nothing`, `Received`, `Sent`.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -28,6 +29,7 @@ from course.grader.box.regions import (
     leaf_at,
 )
 
+MAX_ALIKE = 16  # keys of one hash
 Node = list
 Note = Callable[[Any], None]  # is told of an argument before it changes
 
@@ -239,16 +241,24 @@ class Sent(Nothing):
                 own[:] = new if isinstance(own, list) else new[0]
             case dict(), tuple():
                 note(own)
-                items = dict(zip(new[::2], new[1::2], strict=True))
+                items = dict(zip(apart(new[::2]), new[1::2], strict=True))
                 own.clear()
                 own.update(items)
             case set(), tuple():
                 note(own)
-                members = set(new)
+                members = set(apart(new))
                 own.clear()
                 own.update(members)
             case _:
                 raise Forged(f"object {number} cannot become a {type(new).__name__}")
+
+
+def apart(keys: Sequence) -> Sequence:
+    """`keys` of a set or dict, few of one hash: each is compared with all like it."""
+    most = max(Counter(map(hash, keys)).values(), default=0)
+    if most > MAX_ALIKE:
+        raise Forged(f"{most:,} keys of one hash")
+    return keys
 
 
 def holder(region: Region) -> torch.Tensor | None:

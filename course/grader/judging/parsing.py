@@ -28,7 +28,7 @@ MAX_SOURCE = 1 << 20  # characters in one cell
 MAX_CELLS = 1_000
 MAX_DEPTH = 100  # of JSON
 MAX_PARTS = 1_000_000  # lists and objects: each takes 60 bytes once it is read
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # to its end, or all
 PICTURE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=]+")
 
 

@@ -36,6 +36,7 @@ from course.grader.judging.source import functions, plain, without
 from course.grader.words import MAX_TEXT, clean, quoted
 
 THEIRS = "the student's code"  # before every line of it
+PERHAPS = "may quote the student's code"  # a test's message may have a value in it
 MAX_NOTES = 30
 LEFT_OUT = (
     "'{:.100}' was left out: it is what this homework asks you to write; take "
@@ -176,13 +177,13 @@ def result(credit: Any, points: float) -> list[NotebookNode]:
 
 
 def message(error: BaseException) -> str:
-    """What an exception says; of a student's own, the first line alone is unmarked."""
+    """What an exception says: its first line as it is, and whose the others may be."""
     text = str(error) or "a check failed that has no message"
     if isinstance(error, NotImplementedError) and not str(error):
         text = "not written yet"
-    if not (notes := getattr(error, "__notes__", [])):
-        return clean(text)
     says, *more = text.splitlines() or [""]
+    if not (notes := getattr(error, "__notes__", [])):
+        return clean("\n".join([says, quoted("\n".join(more), PERHAPS)]).rstrip())
     whose, *where = "\n".join(notes).splitlines()  # as session.py words it
     said, traced = (quoted("\n".join(part), THEIRS) for part in (more, where))
     return clean(f"{says}\n{said}{whose}\n{traced}".rstrip())

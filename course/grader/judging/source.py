@@ -22,7 +22,8 @@ from lib.exercises.own_work import is_within
 
 MAX_READ = 20_000  # characters of a cell: no answer is longer
 MAX_EFFORT = 20_000  # characters times magics: IPython reads all again for each magic
-MAGIC = re.compile(r"^\s*[%!?,;/]|=\s*[%!]|\?\s*$", re.MULTILINE)
+BLANK = r"[^\S\n]*"  # within a line: else a run of empty lines is read once for each
+MAGIC = re.compile(rf"^{BLANK}[%!?,;/]|={BLANK}[%!]|\?{BLANK}$", re.MULTILINE)
 CELL_MAGIC = re.compile(r"[^\S\n]*(%%(\w+)(?!.*\?).*)?\n")
 FOREIGN = {  # what stands below these is no Python of the notebook's
     *("bash", "sh", "script", "cmd", "perl", "ruby", "system", "sx", "html", "HTML"),

@@ -24,6 +24,8 @@ from course.grader.words import MAX_TEXT, clean
 
 MAX_WRITTEN = 2_000_000  # characters of all cells of a notebook
 MAX_PRINTED = 16_000_000  # characters of all that they printed, pictures included
+ESCAPED = 40  # characters that one of <>& costs: the formgrader parses each by itself
+MAX_FORMULAS = 200  # outputs in TeX
 MAX_PICTURES, MAX_PIXELS = 16_000_000, 100_000_000  # characters of base64; all of them
 TOO_MUCH = "(not shown: this notebook shows more than anybody could read)"
 
@@ -86,29 +88,36 @@ def cut(nb: NotebookNode) -> NotebookNode:
     for cell in nb.cells:
         if is_theirs(cell):
             cell.source = clean(cell.source, min(MAX_TEXT, max(written, 0)))
-            written -= len(cell.source)
+            written -= weight(cell.source)
             for name, bundle in [*cell.get("attachments", {}).items()]:
                 if not room.takes(bundle):
                     del cell.attachments[name]
         if cell.cell_type == "code" and (is_theirs(cell) or not utils.is_grade(cell)):
             cell.outputs = [x for x in cell.outputs if room.takes(x.get("data", {}))]
-            printed -= sum(len(str(output)) for output in cell.outputs)
+            printed -= sum(weight(str(output)) for output in cell.outputs)
             if printed < 0:
                 cell.outputs = [new_output("stream", text=TOO_MUCH)]
     return nb
 
 
+def weight(text: str) -> int:
+    """Characters; what a page has to escape costs its reader far more than a letter."""
+    return len(text) + ESCAPED * sum(map(text.count, "<>&"))
+
+
 class Room:
-    """What is left of a page for pictures."""
+    """What is left of a page for pictures and formulas."""
 
     def __init__(self) -> None:
         self.characters, self.pixels = MAX_PICTURES, MAX_PIXELS
+        self.formulas = MAX_FORMULAS
 
     def takes(self, bundle: dict) -> bool:
-        """Whether the picture of a bundle, if it has one, still has its place."""
+        """Whether the picture or formula of a bundle still has its place."""
+        self.formulas -= "text/latex" in bundle
         for kind in KINDS:
             if kind in bundle:
                 width, height = size(kind, base64.b64decode(bundle[kind]))
                 self.characters -= len(bundle[kind])
                 self.pixels -= width * height
-        return min(self.characters, self.pixels) >= 0
+        return min(self.characters, self.pixels, self.formulas) >= 0

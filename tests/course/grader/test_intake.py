@@ -238,6 +238,7 @@ def test_their_tests_points_and_metadata_are_not_taken():
         (b"\xff\xfe\x00", "not JSON"),
         (b"PK\x03\x04", "not JSON"),
         (b'{"cells": [', "cut off"),
+        (b'"' + b'\\"' * 4_000_000, "JSON|cut off"),  # a text that has no end
         (b"[]", "no notebook"),
         (b"{}", "no cells"),
         (b'{"cells": {"a": 1}}', "no cells"),

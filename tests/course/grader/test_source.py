@@ -4,6 +4,7 @@ import pytest
 
 from course.grader.judging.conflicts import sides
 from course.grader.judging.source import (
+    MAGIC,
     MAX_READ,
     Facts,
     definitions,
@@ -98,3 +99,7 @@ def test_the_sides_of_a_conflict():
     text = "a\n<<<<<<< HEAD\nb\n||||||| base\nc\n=======\nd\n>>>>>>> other\ne\n"
     assert sides(text) == ["a\nb\ne\n", "a\nd\ne\n"]
     assert sides("Title\n=======\n") == sides("<<<<<<< HEAD\n") == []
+
+
+def test_empty_lines_are_read_once():
+    assert not MAGIC.findall("x y\n" + "\n" * 4_000_000 + "z w")

@@ -214,6 +214,8 @@ FORGED = [
     ["D", "lib.nowhere", "Thing", {}],
     ["call", 0],
     ["set", [["l", []]]],
+    ["set", [["i", hex(k * (2**61 - 1))] for k in range(20)]],
+    ["d", [[["q", hex(k), hex(2**61 - 1)], ["n"]] for k in range(1, 40)]],
     ["d", [[["l", []], ["n"]]]],
     ["pickle", "gASVKAAAAAAAAAB9"],
     {},
