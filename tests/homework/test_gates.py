@@ -24,7 +24,8 @@ def secrets(name: str) -> list[str]:
                 hidden.append(line)
             else:
                 shown.add(line)
-    return [line for line in hidden if line and line not in shown]
+    told = [line for line in hidden if line and line not in shown]
+    return [line for line in told if not line.endswith("(")]  # a call's first line
 
 
 @pytest.mark.parametrize("name", gates.HOMEWORKS)
