@@ -51,10 +51,7 @@ def graded(course, tmp_path_factory):
     exchange = home / "exchange"
     exchange.mkdir()
     config = course.folder / "nbgrader_config.py"
-    config.write_text(
-        f"{config.read_text()}\nc.Exchange.root = {str(exchange)!r}\n"
-        'c.LateSubmissionPlugin.penalty_method = "zero"\n'
-    )
+    config.write_text(f"{config.read_text()}\nc.Exchange.root = {str(exchange)!r}\n")
 
     def instructor(*words):
         done = course.run(
@@ -81,7 +78,7 @@ def graded(course, tmp_path_factory):
     course.hand_in("linked", when="2026-03-01 12:00:00 UTC")
     secret = course.path("linked").with_name("submission_secret.txt")
     secret.symlink_to("/etc/hostname")
-    course.sql("update assignment set duedate = '2021-01-01 12:00:00.000000'")
+    course.due("2021-01-01")
     done = course.grade()
     assert done.returncode == 0, done.stderr
     course.instructor = instructor

@@ -73,11 +73,7 @@ def graded(course):
     course.hand_in(os.fsdecode(b"caf\xe9"))
     for student, (stamp, _) in STAMPS.items():
         course.hand_in(student, when=stamp)
-    config = course.folder / "nbgrader_config.py"
-    config.write_text(
-        config.read_text() + '\nc.LateSubmissionPlugin.penalty_method = "zero"\n'
-    )
-    course.sql("update assignment set duedate = '2026-03-02 12:00:00.000000'")
+    course.due("2026-03-02")
     return course.grade()
 
 
@@ -150,11 +146,11 @@ def test_a_due_date_that_moves_moves_the_penalties(course, graded):
         return path.stat().st_mtime_ns
 
     before = stored()
-    course.sql("update assignment set duedate = '2026-03-01 12:00:00.000000'")
+    course.due("2026-03-01")
     found = course.rows(course.grade("--student", "offset").stdout)
     assert found["offset"]["points"] == "0"
     assert "It came late, which costs 3 points" in page(course, "offset")
-    course.sql("update assignment set duedate = '2026-03-03 12:00:00.000000'")
+    course.due("2026-03-03")
     found = course.rows(course.grade("--student", "offset").stdout)
     assert found["offset"]["points"] == "3"
     assert "It came late" not in page(course, "offset")
