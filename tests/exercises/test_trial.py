@@ -1,12 +1,19 @@
 """A trial measures what is measured by hand, and no weights twice."""
 
+import re
+from pathlib import Path
+
+import nbformat
 import pytest
 import torch
 
 from lib.exercises import trial
 from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.hooks import capture_inputs
-from lib.models.walk import mapped_weights
+from lib.models.walk import linear_layers, mapped_weights
+from lib.quant.uniform.grouped import RoundToNearest
+
+ROOT = Path(__file__).parents[2]
 
 SHORT = EvaluationProtocol("hamlet", tokens=64, window=32)
 NAMES = ["model.layers.0.self_attn.q_proj", "model.layers.29.mlp.down_proj"]
@@ -94,3 +101,27 @@ def test_moments_are_means_over_the_inputs():
 def test_windows_are_those_of_the_whole_text(protocol):
     whole = protocol.windows(trial.smollm2()[1])
     assert torch.equal(trial.windows(protocol), whole)
+
+
+def test_the_perplexities_that_hw_quantization_names_are_measured():
+    """In fp32, and with two bits of its own rule, rounded to nearest."""
+    path = ROOT / "solutions/hw_quantization/hw_quantization.ipynb"
+    text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
+    said = re.search(r"In fp32 it is (\d+), and rounded\s+to nearest (\d+)\.", text)
+    attention = ("q_proj", "k_proj", "v_proj", "o_proj")
+    names = [
+        name
+        for name in linear_layers(trial.smollm2()[0])
+        if name.endswith(attention) and int(name.split(".")[2]) < 6
+    ]
+    nearest = RoundToNearest(2, 64)
+    measured = (
+        trial.perplexity_with(lambda name, w: w),
+        trial.perplexity_with(
+            lambda _, w: nearest.quantize(w, None).dequantize(), names
+        ),
+    )
+    for number, reached in zip(map(int, said.groups()), measured, strict=True):
+        assert abs(number - reached) <= 0.5, (
+            f"{number} is said, and {reached:.2f} measured"
+        )
