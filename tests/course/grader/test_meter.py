@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -163,8 +164,30 @@ def test_of_what_is_gone_nothing_is_said():
 
 
 def test_without_schedstat_all_waiting_is_sleep(monkeypatch):
+    def missing(*_):
+        raise FileNotFoundError
+
     monkeypatch.setattr(processes, "words", lambda _: [])
-    assert processes.busy(os.getpid()) == 0
+    monkeypatch.setattr(processes, "_clocks", {})
+    with monkeypatch.context() as without:
+        without.setattr(os, "open", missing)
+        assert processes.busy(os.getpid()) == 0
     usage = Usage(os.getpid())
     usage.read()
     assert usage.line == 0 and usage.processor > 0
+
+
+def test_a_thread_that_has_ended_leaves_no_open_clock():
+    told = []
+
+    def work():
+        told.append(threading.get_native_id())
+        while not processes.busy(told[0]):
+            pass
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    (number,) = told
+    assert number in processes._clocks
+    assert processes.busy(number) == 0 and number not in processes._clocks
