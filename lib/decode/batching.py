@@ -14,15 +14,13 @@ made from its seed and the place in its text, and each row of a product is its o
 the order of a sum may change with a batch's size, and decides where two logits are
 equal to the last digits.
 
-Read in order: `Request`, `Engine.step`, `plan`, `take`; `generate`. Source: continuous
-batching: Yu et al. 2022, "Orca"; chunked prefill: Agrawal et al. 2024,
-arXiv:2403.02310.
+Read in order: requests.py; `Engine.step`, `plan`, `found`, `take`; `generate`.
+Source: continuous batching: Yu et al. 2022, "Orca"; chunked prefill: Agrawal et al.
+2024, arXiv:2403.02310.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,68 +29,9 @@ from lib.decode.cache import Cache, Full
 from lib.decode.drafts import Asked, Draft, Guess, NoDraft, nothing
 from lib.decode.llama import Llama, Span
 from lib.decode.paged import PagedCache
-from lib.decode.sampling import Sampling, distribution
+from lib.decode.requests import Pass, Request, Text, randomness
+from lib.decode.sampling import distribution
 from lib.decode.speculative import verified
-
-GREEDY = Sampling()
-
-
-@dataclass(frozen=True)
-class Request:
-    """A prompt; at most `new_tokens` more, or up to one of `stop`, which is kept."""
-
-    prompt: tuple[int, ...]
-    new_tokens: int
-    sampling: Sampling = GREEDY
-    seed: int = 0
-    stop: frozenset[int] = frozenset()
-
-    def __post_init__(self) -> None:
-        """Refuse an empty prompt, and a request for nothing."""
-        if not self.prompt or self.new_tokens < 1:
-            raise ValueError(
-                f"a prompt of {len(self.prompt)} tokens, new_tokens={self.new_tokens}"
-            )
-
-
-@dataclass(eq=False)
-class Text:
-    """A request at work."""
-
-    number: int
-    request: Request
-    tokens: list[int]
-    drafted: int = 0  # tokens that were guessed
-    accepted: int = 0  # and those of them that stayed
-
-    @property
-    def written(self) -> list[int]:
-        """The tokens so far, without the prompt."""
-        return self.tokens[len(self.request.prompt) :]
-
-    @property
-    def left(self) -> int:
-        """How many tokens may still come."""
-        return self.request.new_tokens - len(self.written)
-
-    @property
-    def ended(self) -> str:
-        """Why it is at its end, as servers say it: "stop", "length"; "" if it is
-        not."""
-        written = self.written
-        if written and written[-1] in self.request.stop:
-            return "stop"
-        return "" if self.left else "length"
-
-
-@dataclass(frozen=True, eq=False)
-class Pass:
-    """What one pass of the model did."""
-
-    spans: list[Span]
-    new: dict[int, list[int]] = field(default_factory=dict)  # tokens, by request
-    ended: dict[int, str] = field(default_factory=dict)
-    waiting: int = 0
 
 
 class Engine:
@@ -177,14 +116,24 @@ class Engine:
         done = Pass(spans, waiting=len(self.waiting))
         rows = logits.split([span.logits for span in spans])
         texts = {text.number: text for text in self.working}
-        for span, wanted in zip(spans, rows, strict=True):
-            if span.logits:
-                text = texts[span.sequence]
-                done.new[text.number] = self.take(text, wanted, guesses)
-                if text.ended:
-                    done.ended[text.number] = text.ended
-                    self.working.remove(text)
-                    self.forget(text.number)
+        found: dict[int, list[int]] = {}
+        try:
+            for span, wanted in zip(spans, rows, strict=True):
+                if span.logits:
+                    text = texts[span.sequence]
+                    found[text.number] = self.found(text, wanted, guesses)
+        except BaseException:
+            for text in self.working:
+                known = self.cache.length(text.number)
+                self.cache.truncate(text.number, min(known, len(text.tokens) - 1))
+            raise
+        for number, tokens in found.items():
+            text = texts[number]
+            done.new[number] = self.take(text, tokens, guesses)
+            if text.ended:
+                done.ended[number] = text.ended
+                self.working.remove(text)
+                self.forget(number)
         return done
 
     def admit(self) -> None:
@@ -198,8 +147,7 @@ class Engine:
             self.working.append(text)
 
     def plan(self) -> tuple[list[Span], dict[int, tuple[Guess, torch.Generator]]]:
-        """The next pass's spans: who is ready to write, then prompts while there is
-        room."""
+        """The next pass's spans: who is ready to write, then prompts that have room."""
         pending = {
             text.number: tuple(text.tokens[self.cache.length(text.number) :])
             for text in self.working
@@ -239,22 +187,31 @@ class Engine:
         drafts = zip(asked, self.draft.propose(asked), strict=True)
         return {one.sequence: (guess, one.generator) for one, guess in drafts}
 
-    def take(
+    def found(
         self,
         text: Text,
         logits: Tensor,
         guesses: dict[int, tuple[Guess, torch.Generator]],
     ) -> list[int]:
-        """Add to a text what a pass found, up to its end; the cache keeps just that."""
+        """What a pass adds to a text: the accepted part of its draft, and one more."""
         request = text.request
         place = randomness(request.seed, len(text.tokens))
         none = nothing(logits.shape[-1]), place  # its prompt has just been read
         guess, generator = guesses.get(text.number, none)
         p = distribution(logits, request.sampling).cpu()
-        found = verified(p, guess.q, guess.tokens, generator)
-        text.drafted += len(guess.tokens)
+        return verified(p, guess.q, guess.tokens, generator)
+
+    def take(
+        self,
+        text: Text,
+        found: list[int],
+        guesses: dict[int, tuple[Guess, torch.Generator]],
+    ) -> list[int]:
+        """Add to a text what was found, up to its end; the cache keeps just that."""
+        if text.number in guesses:
+            text.drafted += len(guesses[text.number][0].tokens)
         text.accepted += len(found) - 1
-        ends = (i + 1 for i, token in enumerate(found) if token in request.stop)
+        ends = (i + 1 for i, token in enumerate(found) if token in text.request.stop)
         found = found[: next(ends, text.left)]
         text.tokens += found
         self.cache.truncate(text.number, len(text.tokens) - 1)
@@ -272,12 +229,6 @@ class Engine:
         """Drop what cache and draft hold of a text."""
         self.cache.free(number)
         self.draft.free(number)
-
-
-def randomness(seed: int, place: int) -> torch.Generator:
-    """The random numbers of one place in one request's text, whenever it is reached."""
-    digest = hashlib.sha256(f"{seed} {place}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)
 
 
 def generate(engine: Engine, requests: Iterable[Request]) -> list[list[int]]:

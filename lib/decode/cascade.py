@@ -120,8 +120,7 @@ class TokenCascade:
         self.asked = 0
 
     def write(self, prompt: Sequence[int], new_tokens: int) -> list[int]:
-        """The next `new_tokens` tokens; each is the likeliest of the model that
-        chose."""
+        """The next `new_tokens` tokens, each the likeliest of the model that chose."""
         text = list(prompt)
         small, large = (ContiguousCache(shape) for _, shape in (self.small, self.large))
         for _ in range(new_tokens):

@@ -46,8 +46,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Guess:
-    """The guessed tokens, at most as many as were asked for, and what they came
-    from."""
+    """The guessed tokens, no more than were asked for, and what they came from."""
 
     tokens: list[int]
     q: Float[Tensor, "drafted vocabulary"]

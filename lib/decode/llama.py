@@ -15,9 +15,9 @@ tokens of the batch; only attention looks at each span with its own text.
 
 Weights, and layers that hold codes in their place, are those of a transformers model.
 
-Read in order: `Span`, `Llama`, `attention`, `rotated`, `norm`; `alike`. Source: Touvron
-et al. 2023, arXiv:2302.13971; rotation: Su et al. 2021, arXiv:2104.09864; grouped
-queries: Ainslie et al. 2023, arXiv:2305.13245.
+Read in order: `Span`, `Llama`, `attention`, `rotated`, `norm`; `alike`.
+Source: Touvron et al. 2023, arXiv:2302.13971; rotation: Su et al. 2021,
+arXiv:2104.09864; grouped queries: Ainslie et al. 2023, arXiv:2305.13245.
 """
 
 from collections.abc import Sequence

@@ -12,8 +12,8 @@ A block is offered to others from the pass after the one that filled it: until t
 keys are not written, or may be a draft's that is still to be rejected. Blocks that
 nobody uses keep their contents, and can be found again, until room is needed.
 
-Read in order: `PagedCache.extend`, `write`, `truncate`; sharing: `begin`, `fork`,
-`offer`. Source: Kwon et al. 2023, "PagedAttention", arXiv:2309.06180.
+Read in order: `PagedCache.extend`, `write`, `truncate`; `begin`, `fork`, `offer`.
+Source: Kwon et al. 2023, "PagedAttention", arXiv:2309.06180.
 """
 
 import hashlib
@@ -231,8 +231,7 @@ class PagedCache:
 
 
 def prefixes(tokens: Sequence[int], before: Prefix = b"") -> Iterator[Prefix]:
-    """The hash of the text up to the end of each full block; `before`: what
-    precedes."""
+    """The hash of the text up to the end of each full block, going on from `before`."""
     for end in range(BLOCK, len(tokens) + 1, BLOCK):
         said = ",".join(map(str, tokens[end - BLOCK : end]))
         before = hashlib.sha256(before + said.encode()).digest()

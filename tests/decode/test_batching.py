@@ -7,11 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.decode.batching import Engine, Request, generate
+from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Full, Shape
 from lib.decode.drafts import LookUp, ModelDraft, early_exit, fit_bridge
 from lib.decode.llama import Llama
 from lib.decode.paged import BLOCK, PagedCache
+from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
 from tests.conftest import llama_of
 
@@ -144,6 +145,31 @@ def test_a_batch_takes_as_long_as_its_longest_only_where_it_is_static():
         passes[continuous] = working.passes
     assert passes[False] == 4 * 30
     assert passes[True] <= 4 * (30 + 5) / 2 + 30
+
+
+def test_a_pass_that_makes_no_sense_changes_no_text(monkeypatch):
+    requests = [Request(prompt_of(5, n), 8) for n in range(3)]
+    working = engine(blocks=16, draft=draft_of("another model"))
+    numbers = [working.submit(request) for request in requests]
+    working.step()
+    before = [list(text.tokens) for text in working.working]
+    right = working.llama.head
+
+    def one_row_of_nothing(h):
+        logits = right(h)
+        logits[-1] = torch.nan
+        return logits
+
+    with monkeypatch.context() as broken:
+        broken.setattr(working.llama, "head", one_row_of_nothing)
+        with pytest.raises(ValueError, match="the largest logit"):
+            working.step()
+    assert [text.tokens for text in working.working] == before
+    written = {n: t[5:] for n, t in zip(numbers, before, strict=True)}
+    while working.busy:
+        for number, tokens in working.step().new.items():
+            written[number] += tokens
+    assert [written[n] for n in numbers] == [alone(r) for r in requests]
 
 
 def test_cancelling_leaves_nothing_behind():

@@ -104,8 +104,9 @@ def test_half_precision_stays_half_precision(small_llama):
     model, tokens = small_llama().bfloat16(), tokens_of(20)
     got = Llama(model)([Span(1, tokens, 20)], ContiguousCache(Shape.of(model)))
     assert got.dtype == torch.bfloat16
-    error = (got - expected(model, tokens)).float().abs().max()
-    assert error <= 8 * 2**-8 * expected(model, tokens).float().abs().max()
+    want = expected(model, tokens).float()
+    # A rounding to bfloat16 is 2^-9 of a number; two layers round eight times each
+    assert (got - want).abs().max() <= 16 * 2**-9 * want.abs().max()
 
 
 def test_smollm2(smollm2):

@@ -72,8 +72,7 @@ def usage(asked: Asked, written: int) -> dict[str, int]:
 
 
 def error(why: Exception) -> tuple[int, dict[str, Any]]:
-    """The HTTP status and the body for what went wrong, as clients of OpenAI read
-    it."""
+    """The HTTP status and the body for what went wrong, as OpenAI's clients read."""
     match why:
         case Refused():
             kind = "invalid_request_error"

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from lib.decode.batching import Request
+from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
 from lib.decode.server.fields import Fields, Refused
 

@@ -15,7 +15,8 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable
 
-from lib.decode.batching import Engine, Pass, Request
+from lib.decode.batching import Engine
+from lib.decode.requests import Pass, Request
 
 
 class Crowded(RuntimeError):  # noqa: N818 (a state that a client waits for to pass)

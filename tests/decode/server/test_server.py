@@ -9,9 +9,10 @@ from contextlib import closing
 import openai
 import pytest
 
-from lib.decode.batching import Engine, Request, generate
+from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.llama import Llama
+from lib.decode.requests import Request
 from tests.decode.server.conftest import BLOCKS, serving
 
 HAMLET = "To be, or not to be, that is the question"
