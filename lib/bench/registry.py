@@ -113,6 +113,13 @@ BENCHMARKS = {
             "CPU",
             "ptq_best",
         ),
+        Benchmark(
+            "serving",
+            "lib.bench.serving",
+            "requests answered on a CPU: the engine beside transformers",
+            "CPU",
+            "serving",
+        ),
     )
 }
 

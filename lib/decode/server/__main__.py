@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import signal
 
+import torch
 from tornado.httpserver import HTTPServer
 from transformers import PreTrainedModel
 
@@ -25,6 +26,7 @@ from lib.decode.llama import Llama
 from lib.decode.paged import BLOCK, PagedCache
 from lib.decode.server.handlers import Served, application
 from lib.decode.server.service import Service
+from lib.layers.blocked import block_weights
 from lib.models.load import load_model
 
 MOST_BYTES = 1 << 20  # of a body
@@ -52,6 +54,8 @@ def main() -> None:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     model, tokenizer = load_model(options.model)
+    if torch.backends.mkldnn.is_available():
+        block_weights(model)
     draft = LookUp(model.config.vocab_size) if options.look_up else None
     cache = PagedCache(Shape.of(model), -(-options.tokens // BLOCK))
     engine = Engine(Llama(model), cache, batch=options.batch, draft=draft)
