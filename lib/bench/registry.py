@@ -114,11 +114,11 @@ BENCHMARKS = {
             "ptq_best",
         ),
         Benchmark(
-            "serving",
-            "lib.bench.serving",
+            "answers",
+            "lib.bench.serving.answers",
             "requests answered on a CPU: the engine beside transformers",
             "CPU",
-            "serving",
+            "answers",
         ),
     )
 }

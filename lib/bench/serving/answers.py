@@ -1,6 +1,6 @@
 """Requests answered on a CPU: the engine beside transformers, in one run.
 
-    python -m lib.bench serving        → results/serving.json
+    python -m lib.bench answers        → results/answers.json
 
 One request, and sixteen at once whose answers have lognormal lengths, each in greedy
 float32 on one thread: by the engine over plain weights, by the engine over weights in

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from lib.bench.serving import alternating, engine, left_padded, passes
+from lib.bench.serving.answers import alternating, engine, left_padded, passes
 from lib.decode.requests import Request
 from lib.layers.blocked import block_weights
 from tests.conftest import llama_of

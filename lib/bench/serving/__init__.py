@@ -1,0 +1,1 @@
+"""What serving costs: a quantized cache in perplexity, a pass in seconds."""
