@@ -120,6 +120,13 @@ BENCHMARKS = {
             "CPU",
             "answers",
         ),
+        Benchmark(
+            "qlora",
+            "lib.bench.qlora",
+            "fine-tuning over BFloat16, FP4, NF4 and double quantization",
+            "CPU",
+            "qlora",
+        ),
     )
 }
 

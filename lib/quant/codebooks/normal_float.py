@@ -125,7 +125,11 @@ def quantize_4bit(
     order = levels.argsort(stable=True)  # fp4's codes are not ascending
     middles = (levels[order][:-1] + levels[order][1:]) / 2
     count = w.numel() + w.numel() % 2  # an odd tensor is packed with one more 0
-    codes = order[torch.bucketize(scaled.flatten()[:count], middles)].to(torch.uint8)
+    flat = scaled.flatten()[:count]
+    above = torch.zeros_like(flat, dtype=torch.uint8)  # middles below the number: for
+    for middle in middles:  # so few, comparing with each beats torch.bucketize
+        above += flat > middle
+    codes = order.to(torch.uint8)[above.int()]
     return FourBit(
         packed=codes[::2] << 4 | codes[1::2],
         scales=quantize_scales(scales) if double else scales,
@@ -137,15 +141,20 @@ def quantize_4bit(
 
 
 def dequantize_4bit(quantized: FourBit) -> Float[Tensor, "..."]:
-    """ŵ = c l_q, multiplied in float32, in the shape and dtype of the original."""
+    """ŵ = c l_q, multiplied in float32, in the shape and dtype of the original.
+
+    A byte, which holds two codes, is looked up at once among the 256 pairs of levels.
+    """
     scales = quantized.scales
     if isinstance(scales, DoubleScales):
         scales = dequantize_scales(scales)
     levels = _levels(quantized.kind).to(scales.device)
-    count = quantized.shape.numel()
-    codes = torch.stack([quantized.packed >> 4, quantized.packed & 15], 1).flatten()
-    w = levels[codes[:count].long()]
-    w *= scales.repeat_interleave(quantized.block)[:count]
+    pairs = torch.stack([levels.repeat_interleave(16), levels.repeat(16)], 1)
+    count, block = quantized.shape.numel(), quantized.block
+    w = pairs.index_select(0, quantized.packed.int()).flatten()[:count]
+    whole = count // block * block  # numbers in whole blocks
+    w[:whole].view(-1, block).mul_(scales[: whole // block, None])
+    w[whole:] *= scales[-1]
     return w.to(quantized.dtype).view(quantized.shape)
 
 
