@@ -41,8 +41,8 @@ class LoRA:
     """
 
     rank: int = 8
-    alpha: float = 16.0
-    dropout: float = 0.0
+    alpha: int | float = 16
+    dropout: int | float = 0.0
     targets: tuple[str, ...] = LLAMA
     rank_stabilized: bool = False
 

@@ -17,7 +17,7 @@ by the second way, and warns.
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lib.layers.packed import PackedLinear
 from lib.models.walk import replace_layer
@@ -28,7 +28,7 @@ from lib.train.qlora import NF4, adapters
 
 @dataclass(frozen=True)
 class Merge:
-    """What `merge_into_codes` did: to how many weights, and how much of ΔW is left.
+    """What `merge_into_codes` did: how many codes it changed, and what is left of ΔW.
 
     `kept` is ⟨ΔW, W' − Ŵ⟩ / ‖ΔW‖², 1 where the update arrived whole and 0 where
     nothing of it did; it is 1 by convention where ΔW is 0 everywhere.
@@ -52,12 +52,12 @@ def merge_into_float(model: nn.Module) -> None:
 def merge_into_codes(model: nn.Module, method: NormalFloat = NF4) -> Merge:
     """Quantize Ŵ + s B A again, in place: each adapted layer becomes a `PackedLinear`.
 
-    ValueError where no layer is adapted, or one whose base is not packed.
+    ValueError where no layer is adapted, or one whose base is in no 4-bit codes.
     """
     layers = _adapted(model)
     for name, layer in layers.items():
-        if not isinstance(layer.base, PackedLinear):
-            raise ValueError(f"{name}'s base is no PackedLinear: merge it into float")
+        if not isinstance(layer.base, PackedLinear) or "packed" not in _parts(layer):
+            raise ValueError(f"{name}'s base is in no 4-bit codes: merge it into float")
     weights = changed = 0
     along = length = 0.0
     for name, layer in layers.items():
@@ -66,8 +66,9 @@ def merge_into_codes(model: nn.Module, method: NormalFloat = NF4) -> Merge:
             method.quantize(_linear(layer).weight), layer.base.bias, name=name
         )
         moved = (packed.weight_matrix() - old).double()
+        differ = packed.tensors()["packed"] ^ _parts(layer)["packed"]
         weights += moved.numel()
-        changed += int(moved.count_nonzero())
+        changed += int((differ & 15).count_nonzero() + (differ >> 4).count_nonzero())
         along += (moved * update).sum().item()
         length += update.square().sum().item()
         replace_layer(model, name, packed)
@@ -78,6 +79,10 @@ def _adapted(model: nn.Module) -> dict[str, LoRALinear]:
     if not (layers := adapters(model)):
         raise ValueError("no layer of the model has an adapter")
     return layers
+
+
+def _parts(layer: LoRALinear) -> dict[str, Tensor]:
+    return layer.base.tensors()
 
 
 @torch.no_grad()

@@ -126,7 +126,7 @@ def attach(model: nn.Module, name: str, A: Tensor, B: Tensor, config: LoRA) -> N
     """Put the adapter (A, B) beside the layer of this name."""
     base = model.get_submodule(name)
     kind = QLoRALinear if isinstance(base, PackedLinear) else LoRALinear
-    adapted = kind(base, A, B, config).train(base.training)
+    adapted = kind(base, A, B, config).train(model.training)
     replace_layer(model, name, adapted)
 
 
