@@ -107,7 +107,7 @@ def initial(
 
 
 class LoRALinear(nn.Module):
-    """A frozen layer `base`, any that has `in_features` x `out_features`, and s B A.
+    """A frozen layer, `base`, and s B A beside it.
 
     A and B are in float32, whatever the dtype of x, and y has the dtype of base(x).
     `enabled=False` leaves base(x) alone, bit for bit.

@@ -43,9 +43,10 @@ class Move:
 class Pages:
     """`count` pages of `numbers` float32 each, zero at first.
 
-    `capacity` is what the fast memory of `device` grants them, in bytes: at least one
-    page. On a CPU the home is a file without a name in `folder` (or the system's folder
-    for such files), and vanishes with the object. `moves` tells all that moved.
+    `capacity` is what the fast memory of `device` grants them, in bytes; ValueError for
+    less than a page, and for pages of nothing. On a CPU the home is a file without a
+    name in `folder` (or the system's folder for such files), and vanishes with the
+    object. `moves` tells all that moved.
     """
 
     def __init__(
