@@ -100,6 +100,20 @@ BENCHMARKS = {
             "linear_perplexity",
         ),
         Benchmark(
+            "lottery",
+            "lib.bench.lottery",
+            "pruning with retraining, and the lottery ticket, on a small net",
+            "CPU",
+            "lottery",
+        ),
+        Benchmark(
+            "pruning",
+            "lib.bench.pruning",
+            "perplexity of SmolLM2 by sparsity: magnitude, Wanda, SparseGPT, refit",
+            "CPU",
+            "pruning",
+        ),
+        Benchmark(
             "ptq_perplexity",
             "lib.bench.ptq",
             "perplexity against bits of every post-training method",

@@ -1,4 +1,4 @@
-"""Quantize every linear layer of a model by any method, in one pass of the text.
+"""Quantize or prune every linear layer of a model by any method, in one pass of text.
 
 Each layer's inputs, made by layers that are quantized already, give H; the layer is
 quantized on the spot and runs with its new weights (sequential.py). So each layer is
@@ -6,8 +6,10 @@ fitted to the inputs that it will really get, and layers that share an input (q,
 v; gate and up) share its H.
 
     quantize_model(model, GPTQ(bits=4, group=64), windows)
+    quantize_model(model, SparseGPT(0.5), windows)
 
-A method is anything that derives from lib.quant.method's `Method`; one that first
+A method is anything that derives from lib.quant.method's `Method`, the pruners of
+lib/prune included; `PerLayer` gives each layer its own; one that first
 rearranges the model without changing what it computes (`AWQ` of rescale.py) does so in
 its `prepare`.
 
@@ -148,7 +150,7 @@ class _Quantizer:
         if self.checkpoint and (kept := self.checkpoint.find(name, original)):
             return deserialize(*kept)
         try:
-            quantized = self.method.quantize(w, inputs)
+            quantized = self.method.at(name).quantize(w, inputs)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         if self.checkpoint:

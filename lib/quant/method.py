@@ -5,9 +5,11 @@ A method is a frozen dataclass of settings that derives from `Method`: `RoundToN
 model is lib/models/quantize.py. What it returns dequantizes itself and counts its bits;
 serialize.py packs it.
 
-Read in order: `Method`, `Quantized`.
+Read in order: `Method`, `Quantized`; `PerLayer`, for layers that differ.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -40,9 +42,38 @@ class Method:
         walk can put them back.
         """
 
+    def at(self, name: str) -> "Method":
+        """The method for the layer of this name: by default, this one."""
+        return self
+
     def quantize(self, w: Tensor, inputs: Hessian | None) -> Quantized:
         """The quantized weight, given the second moment of the layer's inputs.
 
         ValueError for weights, shapes or inputs that the method cannot take.
         """
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PerLayer(Method):
+    """A method a layer, by name; ValueError for none, or one that has a `prepare`."""
+
+    methods: Mapping[str, Method]
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            raise ValueError("0 methods were given")
+        for name, method in self.methods.items():
+            if type(method).prepare is not Method.prepare:
+                raise ValueError(f"{name}: {method!r} rearranges the whole model")
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether one of them reads the inputs."""
+        return any(method.calibrated for method in self.methods.values())
+
+    def at(self, name: str) -> Method:
+        """The method of this layer; ValueError where there is none."""
+        if name not in self.methods:
+            raise ValueError(f"no method for {name}, among {len(self.methods)} layers")
+        return self.methods[name]

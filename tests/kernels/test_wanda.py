@@ -24,7 +24,7 @@ from lib.kernels.wanda.masks import (
     launch_per_row,
 )
 from lib.prune import kept_n_of_m, kept_per_row, wanda_score
-from lib.prune.wanda import kept_count
+from lib.prune.masks import kept_count
 
 HALF = torch.float16
 DTYPES = [HALF, torch.bfloat16, torch.float32]

@@ -19,7 +19,8 @@ from lib.kernels.two_of_four import (
 )
 from lib.kernels.two_of_four.storage import compress_reference
 from lib.kernels.wanda import prune_n_of_m, prune_per_row
-from lib.prune.wanda import kept_n_of_m, kept_per_row, wanda_score
+from lib.prune.masks import kept_n_of_m, kept_per_row
+from lib.prune.wanda import wanda_score
 
 TOKENS = (1,)  # there are none
 RUNS = ((2, 4), (4, 8), (8, 16))

@@ -26,7 +26,8 @@ from lib.kernels.core.entry import DTYPES
 from lib.kernels.two_of_four.storage_triton import compress as _compress
 from lib.kernels.two_of_four.storage_triton import decompress as _decompress
 from lib.kernels.wanda.masks import checked_norm, tile_grid, tile_of
-from lib.prune.wanda import kept_n_of_m, wanda_score
+from lib.prune.masks import kept_n_of_m
+from lib.prune.wanda import wanda_score
 
 COLS_PER_BYTE = 8  # two groups of four, whose indices fill a byte
 

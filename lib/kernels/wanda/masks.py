@@ -27,13 +27,8 @@ from lib.kernels.wanda.rows_triton import held_row as _held
 from lib.kernels.wanda.rows_triton import streamed_row as _streamed
 from lib.kernels.wanda.runs_triton import n_of_m as _n_of_m
 from lib.kernels.wanda.runs_triton import naive_n_of_m as _naive
-from lib.prune.wanda import (
-    check_n_of_m,
-    kept_count,
-    kept_n_of_m,
-    kept_per_row,
-    wanda_score,
-)
+from lib.prune.masks import check_n_of_m, kept_count, kept_n_of_m, kept_per_row
+from lib.prune.wanda import wanda_score
 
 TILE_WEIGHTS = 2048  # of a program of 128 threads
 MAX_TILE_COLS = 1024

@@ -128,7 +128,7 @@ def gptq(
     w = checked_matrix(w)
     order, factor = ordered_factor(w, hessian, settings, group=settings.group)
     left = w[:, order].T.contiguous()
-    groups = _Groups(w, order, factor.diagonal() ** -2, settings)
+    groups = Groups(w, order, factor.diagonal() ** -2, settings)
     cancel_errors(
         left, factor, groups.round, group=settings.group, block=settings.block
     )
@@ -164,7 +164,7 @@ def ordered_factor(
     return order, inverse_factor(moment, damping=settings.damping)
 
 
-class _Groups:
+class Groups:
     """Rounds columns on the grids of their groups; keeps the codes and the grids."""
 
     def __init__(
