@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-import lib.prune.files  # noqa: F401 - its kinds of matrices can be read
+import lib.prune  # noqa: F401 - whose kinds of matrices it may hold
 from lib.quant.method import Quantized
 from lib.quant.serialize import Metadata, deserialize
 

@@ -6,6 +6,7 @@ as bytes; `lottery`, training what is left.  Taught in notebooks/11.
 Here are the names that choose a mask.
 """
 
+import lib.prune.files  # noqa: F401 - from now on `deserialize` knows its kinds
 from lib.prune.masks import kept_n_of_m, kept_per_row
 from lib.prune.wanda import column_norms, wanda_score
 

@@ -4,7 +4,7 @@
     NOfM         values, places            n, m
     SparseCodes  bits, codes, scale, zero  the grid's levels
 
-Importing this file is what makes `deserialize` know them; lib.layers does.
+Importing lib.prune is what makes `deserialize` know them, and lib.layers does.
 
 Read in order: `KINDS`.
 """

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Integer, UInt8
 from torch import Tensor
 
 from lib.quant.uniform.grid import Grid, dequantize
@@ -82,7 +82,7 @@ class CSR(_Stored):
     """Compressed sparse rows: row i owns entries starts[i] … starts[i + 1] − 1."""
 
     starts: Int[Tensor, " rows_and_one"]  # int32
-    columns: Int[Tensor, " kept"]  # uint16
+    columns: Integer[Tensor, " kept"]  # uint16
     values: Float[Tensor, " kept"]
     shape: tuple[int, int]
     parts = ("starts", "columns", "values")
@@ -137,7 +137,7 @@ class BlockSparse(_Stored):
     """The b × b blocks that are not all 0, row of blocks by row of blocks."""
 
     starts: Int[Tensor, " block_rows_and_one"]  # int32
-    columns: Int[Tensor, " blocks"]  # uint16, of blocks
+    columns: Integer[Tensor, " blocks"]  # uint16, of blocks
     values: Float[Tensor, "blocks b b"]
     shape: tuple[int, int]
     parts = ("starts", "columns", "values")
