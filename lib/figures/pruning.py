@@ -1,0 +1,124 @@
+"""Figures of lecture 11: what two scores keep, columns that leave, curves, seeds."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY
+
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, INK)
+MARKERS = "osD^vP"
+MOST_ROWS = 64  # of a matrix that is drawn
+
+
+def _numbers(
+    ax: Axes, values: Float[Tensor, "rows cols"], kept: Bool[Tensor, "rows cols"]
+) -> None:
+    """A matrix as numbers on squares, grey where nothing is kept."""
+    ax.imshow(kept.float().numpy(), cmap="Blues", vmin=-0.1, vmax=2.5)
+    for (i, j), value in zip(kept.nonzero().tolist(), values[kept], strict=True):
+        ax.text(j, i, f"{value:g}", ha="center", va="center", weight="bold")
+    for (i, j), value in zip((~kept).nonzero().tolist(), values[~kept], strict=True):
+        ax.text(j, i, f"{value:g}", ha="center", va="center", color=GREY)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+
+
+def two_scores(
+    w: Float[Tensor, "rows cols"],
+    norm: Float[Tensor, " cols"],
+    by_magnitude: Bool[Tensor, "rows cols"],
+    by_wanda: Bool[Tensor, "rows cols"],
+) -> Figure:
+    """W, and |W| ‖x‖: what magnitude and Wanda keep of them is bold on blue."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.9))
+    _numbers(left, w, by_magnitude)
+    _numbers(right, w.abs() * norm, by_wanda)
+    left.set_title("W: magnitude, the layer")
+    right.set_title(r"$|W|\cdot\|x_j\|$: Wanda, each row")
+    for ax in (left, right):
+        ax.set_xticks(range(len(norm)), [f"{value:g}" for value in norm])
+        ax.set_xlabel(r"$\|x_j\|$ of the column")
+    return figure
+
+
+def columns_leaving(
+    frames: Sequence[Float[Tensor, "rows cols"]], stops: Sequence[int]
+) -> Figure:
+    """W as pruning goes through its columns; what is 0 is white, each frame in turn."""
+    figure, axes = plt.subplots(1, len(frames), figsize=(7, 2.6), sharey=True)
+    limit = frames[0].abs().quantile(0.99).item()
+    for ax, frame, stop in zip(axes, frames, stops, strict=True):
+        shown = frame[:MOST_ROWS].numpy()
+        image = ax.imshow(
+            shown, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
+        )
+        ax.axvline(stop - 0.5, color=INK, lw=1)
+        ax.set(title=f"{stop} columns", xlabel="column", yticks=[])
+        ax.grid(False)
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    return figure
+
+
+def curves(
+    series: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    baseline: tuple[str, float] | None = None,
+    log: bool = False,
+    ticks: Sequence[int] = (),
+) -> Figure:
+    """Lines by name: x → the numbers measured there, as their mean and their range."""
+    figure, ax = plt.subplots(figsize=(7, 3.4))
+    for (name, points), colour, marker in zip(
+        series.items(), PALETTE, MARKERS, strict=False
+    ):
+        x = sorted(points)
+        mean = [sum(points[k]) / len(points[k]) for k in x]
+        below = [m - min(points[k]) for k, m in zip(x, mean, strict=True)]
+        above = [max(points[k]) - m for k, m in zip(x, mean, strict=True)]
+        ax.errorbar(
+            x, mean, (below, above), color=colour, marker=marker, ms=5, label=name
+        )
+    if baseline is not None:
+        name, value = baseline
+        ax.axhline(value, color=GREY, ls="--", lw=1, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    if ticks:
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
+def seeds(
+    groups: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    ylabel: str,
+    baseline: tuple[str, float] | None = None,
+) -> Figure:
+    """One dot a seed: a panel for each group, a column for each kind in it."""
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(7, 2.9), sharey=True, squeeze=False
+    )
+    for ax, (title, kinds) in zip(axes[0], groups.items(), strict=True):
+        for place, ((_, values), colour) in enumerate(
+            zip(kinds.items(), PALETTE, strict=False)
+        ):
+            ax.plot([place] * len(values), values, "o", color=colour, ms=5, alpha=0.7)
+            mean = sum(values) / len(values)
+            ax.hlines(mean, place - 0.3, place + 0.3, color=colour, lw=2)
+        ax.set_xticks(range(len(kinds)), [name.replace(" ", "\n", 1) for name in kinds])
+        ax.set(title=title, xlim=(-0.6, len(kinds) - 0.4))
+        if baseline is not None:
+            ax.axhline(baseline[1], color=GREY, ls="--", lw=1)
+            ax.text(
+                -0.55, baseline[1], baseline[0], fontsize=8, va="bottom", color=GREY
+            )
+    axes[0][0].set_ylabel(ylabel)
+    return figure
