@@ -30,6 +30,7 @@ from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
 from lib.progress import progress
 from lib.prune.magnitude import Magnitude, global_magnitude
+from lib.prune.masks import Pattern
 from lib.prune.sparsegpt import SparseGPT
 from lib.prune.wanda import Wanda
 from lib.quant.hessian import Hessian
@@ -64,25 +65,41 @@ class Job:
 
 
 def jobs(*tables: str) -> list[Job]:
-    """Every row of these tables, or of all; the seeds in order."""
-    rows = [Job("patterns", None)]
-    for pattern in (0.5, (2, 4), 0.3, 0.7, 0.6, (4, 8), 0.1, 0.4, 0.2):
-        for kind in (Magnitude, Wanda, SparseGPT):
-            rows.append(Job("patterns", kind(pattern)))
-        if isinstance(pattern, float):
-            rows.append(Job("patterns", None, share=pattern))
-    rows += [Job("bytes", GPTQ(bits)) for bits in (4, 3)]
-    rows += [Job("bytes", SparseGPT(p, bits=4)) for p in (0.25, 0.5, (2, 4))]
-    rows.append(Job("rows", Wanda(0.5, per_row=False)))
-    rows.append(Job("rows", Magnitude(0.5, per_row=True)))
-    rows += [
-        Job("draws", kind(pattern), seed=seed)
-        for seed in (1, 2)
-        for kind in (Wanda, SparseGPT)
-        for pattern in (0.5, (2, 4))
+    """Every row of these tables, or of all; what is asked for most comes first."""
+    rows = [
+        Job("patterns", None),
+        *_patterns(0.5, (2, 4)),
+        Job("rows", Wanda(0.5, per_row=False)),
+        Job("bytes", GPTQ(3)),
+        Job("bytes", SparseGPT(0.5, bits=4)),
+        *_patterns(0.3, 0.7),
+        *_draws(1),
+        *_patterns(0.1, (4, 8), 0.6),
+        Job("rows", Magnitude(0.5, per_row=True)),
+        *_draws(2),
+        Job("refit", Wanda(0.5, refit=True)),
+        Job("bytes", GPTQ(4)),
+        Job("bytes", SparseGPT((2, 4), bits=4)),
+        *_patterns(0.4, 0.2),
+        Job("refit", Wanda((2, 4), refit=True)),
     ]
-    rows += [Job("refit", Wanda(0.5, refit=True)), Job("refit", Wanda((2, 4), True))]
     return [job for job in rows if not tables or job.table in tables]
+
+
+def _patterns(*patterns: Pattern) -> Iterator[Job]:
+    """Every method at these sparsities; n:m is no matter of the whole model."""
+    for pattern in patterns:
+        for kind in (Magnitude, Wanda, SparseGPT):
+            yield Job("patterns", kind(pattern))
+        if isinstance(pattern, float):
+            yield Job("patterns", None, share=pattern)
+
+
+def _draws(seed: int) -> Iterator[Job]:
+    """What another draw of the calibration windows does."""
+    for kind in (Wanda, SparseGPT):
+        for pattern in (0.5, (2, 4)):
+            yield Job("draws", kind(pattern), seed=seed)
 
 
 @lru_cache(maxsize=1)
