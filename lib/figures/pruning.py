@@ -12,7 +12,7 @@ from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY
 
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, INK)
 MARKERS = "osD^vP"
-MOST_ROWS = 64  # of a matrix that is drawn
+ROWS, COLS = 16, 96  # of a matrix that is drawn
 
 
 def _numbers(
@@ -49,17 +49,23 @@ def two_scores(
 def columns_leaving(
     frames: Sequence[Float[Tensor, "rows cols"]], stops: Sequence[int]
 ) -> Figure:
-    """W as pruning goes through its columns; what is 0 is white, each frame in turn."""
-    figure, axes = plt.subplots(1, len(frames), figsize=(7, 2.6), sharey=True)
-    limit = frames[0].abs().quantile(0.99).item()
-    for ax, frame, stop in zip(axes, frames, stops, strict=True):
-        shown = frame[:MOST_ROWS].numpy()
+    """A corner of W as pruning goes through its columns; what is 0 is white."""
+    figure, axes = plt.subplots(len(frames), 1, figsize=(7, 4.6), sharex=True)
+    corners = [frame[:ROWS, :COLS].numpy() for frame in frames]
+    limit = frames[0].abs().quantile(0.98).item()
+    for ax, corner, stop in zip(axes, corners, stops, strict=True):
         image = ax.imshow(
-            shown, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest"
+            corner,
+            cmap="RdBu",
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            interpolation="nearest",
         )
-        ax.axvline(stop - 0.5, color=INK, lw=1)
-        ax.set(title=f"{stop} columns", xlabel="column", yticks=[])
+        ax.axvline(stop - 0.5, color=INK, lw=2)
+        ax.set(title=f"{stop} columns done", yticks=[])
         ax.grid(False)
+    axes[-1].set_xlabel("column")
     figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
     return figure
 
@@ -117,8 +123,7 @@ def seeds(
         ax.set(title=title, xlim=(-0.6, len(kinds) - 0.4))
         if baseline is not None:
             ax.axhline(baseline[1], color=GREY, ls="--", lw=1)
-            ax.text(
-                -0.55, baseline[1], baseline[0], fontsize=8, va="bottom", color=GREY
-            )
+            right = {"x": len(kinds) - 0.45, "ha": "right", "va": "bottom"}
+            ax.text(y=baseline[1], s=baseline[0], fontsize=8, color=GREY, **right)
     axes[0][0].set_ylabel(ylabel)
     return figure
