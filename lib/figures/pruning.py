@@ -77,7 +77,7 @@ def curves(
     ylabel: str,
     baseline: tuple[str, float] | None = None,
     log: bool = False,
-    ticks: Sequence[int] = (),
+    ticks: Sequence[float | int] = (),
 ) -> Figure:
     """Lines by name: x → the numbers measured there, as their mean and their range."""
     figure, ax = plt.subplots(figsize=(7, 3.4))
