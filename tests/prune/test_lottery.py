@@ -38,19 +38,23 @@ def test_a_shuffled_mask_has_the_same_size_elsewhere(net):
 
 
 def test_rounds_prune_what_is_left_of_rewound_weights(net):
-    seen = []
+    seen, before = [], {name: torch.ones_like(w).bool() for name, w in net.items()}
 
     def train(weights, kept):
         for name, mask in kept.items():
             assert torch.equal(weights[name], net[name] * mask), "it is rewound"
+            assert not (mask & ~before[name]).any(), "what is gone stays gone"
+            before[name] = mask
         seen.append(sum(int(m.sum()) for m in kept.values()))
         trained = {name: w.clone() for name, w in weights.items()}
         trained["a"] = trained["a"].flip(1) * kept["a"]  # the order changes each round
+        trained["b"][:] = 0  # and what is kept ties with what is gone
         return trained
 
     kept = iterative_ticket(net, train, ["a", "b"], final=0.875, rounds=3)
     assert seen == [84, 42, 21], "half of what is left goes, three times"
     assert {n: int(m.sum()) for n, m in kept.items()} == {"a": 8, "b": 3}
+    assert kept["b"].nonzero().tolist() == [[0, 0], [0, 1], [0, 2]]
 
 
 def test_what_is_refused(net):
