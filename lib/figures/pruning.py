@@ -12,6 +12,7 @@ from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY
 
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, INK)
 MARKERS = "osD^vP"
+MOST_MARKED = 12  # points of a line, above which it has no markers
 ROWS, COLS = 16, 96  # of a matrix that is drawn
 
 
@@ -89,7 +90,13 @@ def curves(
         below = [m - min(points[k]) for k, m in zip(x, mean, strict=True)]
         above = [max(points[k]) - m for k, m in zip(x, mean, strict=True)]
         ax.errorbar(
-            x, mean, (below, above), color=colour, marker=marker, ms=5, label=name
+            x,
+            mean,
+            (below, above),
+            color=colour,
+            marker=marker if len(x) <= MOST_MARKED else None,
+            ms=5,
+            label=name,
         )
     if baseline is not None:
         name, value = baseline
