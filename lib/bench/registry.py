@@ -86,6 +86,13 @@ BENCHMARKS = {
             "codebooks",
         ),
         Benchmark(
+            "draft",
+            "lib.bench.draft",
+            "what SmolLM2 accepts of the course's draft, and what passes cost",
+            "CPU",
+            "draft",
+        ),
+        Benchmark(
             "gptq_speed",
             "lib.bench.gptq_speed",
             "GPTQ's time beside the column loop's, on SmolLM2's layers",

@@ -9,7 +9,11 @@ are (1 − α^(K+1)) / (1 − α) only if places were independent. They are not,
 texts of a small model loop, where every draft is right: so `before_loop` counts the
 places before a run of 8 tokens occurs for a second time.
 
-Read in order: `Texts`, `target_texts`, `acceptance`, `loop_start`.
+For as long as a greedy draft is accepted it has read just the target's text. So one
+reading of that text by both tells the passes of every draft length: `passes`.
+
+Read in order: `Texts`, `target_texts`, `Reading`, `read`, `acceptance`, `loop_start`,
+`passes`.
 Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.5.
 """
 
@@ -51,27 +55,45 @@ def target_texts(
     return Texts(prompts, *ways)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Of each greedy text, where both agree; of each sampled one, Σ min(p, q)."""
+
+    texts: Texts
+    agree: list[list[bool]]
+    overlaps: list[Float[Tensor, " new"]]
+
+
 @torch.inference_mode()
-def acceptance(draft: nn.Module, target: nn.Module, texts: Texts) -> dict[str, float]:
+def read(draft: nn.Module, target: nn.Module, texts: Texts) -> Reading:
+    """Both models read every text once."""
+    agree, overlaps = [], []
+    for prompt, new in zip(texts.prompts, texts.greedy, strict=True):
+        d, t = added_logits(draft, prompt, new), added_logits(target, prompt, new)
+        agree.append((d.argmax(-1) == t.argmax(-1)).tolist())
+    for prompt, new in zip(texts.prompts, texts.sampled, strict=True):
+        d, t = added_logits(draft, prompt, new), added_logits(target, prompt, new)
+        overlaps.append(overlap(d, t).cpu())
+    return Reading(texts, agree, overlaps)
+
+
+def acceptance(reading: Reading) -> dict[str, float]:
     """Shares of accepted tokens: `greedy`, `before_loop`, `sampled`.
 
     `sampled_spread` is the standard deviation of the texts' own means.
     """
-    greedy, fresh, means = [], [], []
-    for prompt, new in zip(texts.prompts, texts.greedy, strict=True):
-        d, t = added_logits(draft, prompt, new), added_logits(target, prompt, new)
-        same = (d.argmax(-1) == t.argmax(-1)).float()
-        greedy.append(same)
-        fresh.append(same[: loop_start(new)])
-    for prompt, new in zip(texts.prompts, texts.sampled, strict=True):
-        d, t = added_logits(draft, prompt, new), added_logits(target, prompt, new)
-        means.append(overlap(d, t))
-    spread = torch.stack([m.mean() for m in means]).std() if len(means) > 1 else 0.0
+    greedy = [same for text in reading.agree for same in text]
+    fresh = [
+        same
+        for text, new in zip(reading.agree, reading.texts.greedy, strict=True)
+        for same in text[: loop_start(new)]
+    ]
+    means = torch.stack([shared.mean() for shared in reading.overlaps])
     return {
-        "greedy": float(torch.cat(greedy).mean()),
-        "before_loop": float(torch.cat(fresh).mean()),
-        "sampled": float(torch.cat(means).mean()),
-        "sampled_spread": float(spread),
+        "greedy": sum(greedy) / len(greedy),
+        "before_loop": sum(fresh) / len(fresh),
+        "sampled": float(torch.cat(reading.overlaps).mean()),
+        "sampled_spread": float(means.std()) if len(means) > 1 else 0.0,
     }
 
 
@@ -93,3 +115,16 @@ def loop_start(tokens: Sequence[int], run: int = RUN) -> int:
             return end - run
         seen.add(piece)
     return len(tokens)
+
+
+def passes(agree: Sequence[bool], drafted: int) -> int:
+    """The target's passes that write a greedy text, with drafts of `drafted` tokens.
+
+    The prompt's own pass writes the first token, and is not counted.
+    """
+    place, count = 1, 0
+    while place < len(agree):
+        offered = agree[place : place + min(drafted, len(agree) - place - 1)]
+        place += next((i for i, same in enumerate(offered) if not same), len(offered))
+        place, count = place + 1, count + 1
+    return count

@@ -46,16 +46,17 @@ the solar system; volcanoes; honey bees; libraries; maps; the violin; electricit
 vaccines; coffee; clouds; the alphabet; glass; whales; railways; soap; magnets; rivers;
 the human heart; cheese; paper; clocks; forests; spreadsheets; prime numbers; sorting;
 recursion; databases; the internet; encryption; software testing; probability;
-fractions; negotiation; budgeting; public speaking; friendship; patience; sleep; running; swimming;
-yoga; cooking rice; tea; salt; chocolate; potatoes; olive oil; spices; fishing;
-weaving; pottery; painting; photography; theatre; jazz; opera; film; poetry; novels; newspapers;
-democracy; taxes; trade; money; inflation; insurance; cities; villages; farming; water;
-recycling; wind power; solar panels; batteries; steam engines; aeroplanes; ships; cars;
-rockets; satellites; telescopes; microscopes; atoms; gravity; light; sound; heat; time;
-evolution; dinosaurs; birds; cats; dogs; horses; spiders; coral reefs; deserts; islands;
-mountains; glaciers; earthquakes; the ocean; the moon; the Roman Empire; ancient Egypt;
-the Silk Road; the Renaissance; the Industrial Revolution; archaeology; languages;
-translation; dictionaries; handwriting; memory; attention; dreams; habits; kindness
+fractions; negotiation; budgeting; public speaking; friendship; patience; sleep;
+running; swimming; yoga; cooking rice; tea; salt; chocolate; potatoes; olive oil;
+spices; fishing; weaving; pottery; painting; photography; theatre; jazz; opera; film;
+poetry; novels; newspapers; democracy; taxes; trade; money; inflation; insurance;
+cities; villages; farming; water; recycling; wind power; solar panels; batteries; steam
+engines; aeroplanes; ships; cars; rockets; satellites; telescopes; microscopes; atoms;
+gravity; light; sound; heat; time; evolution; dinosaurs; birds; cats; dogs; horses;
+spiders; coral reefs; deserts; islands; mountains; glaciers; earthquakes; the ocean; the
+moon; the Roman Empire; ancient Egypt; the Silk Road; the Renaissance; the Industrial
+Revolution; archaeology; languages; translation; dictionaries; handwriting; memory;
+attention; dreams; habits; kindness
 """
 HELD_OUT = (
     "How do I boil an egg?",

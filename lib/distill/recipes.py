@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from lib.distill import corpus
-from lib.distill.acceptance import acceptance, target_texts
+from lib.distill.acceptance import acceptance, read, target_texts
 from lib.distill.chunked import chunked_loss
 from lib.distill.intermediate import even_layers, from_layers
 from lib.distill.losses import Objective, distillation_loss, next_tokens
@@ -121,7 +121,7 @@ def make_student(place: Place) -> Made:
     for name, windows in prompts.items():
         some = windows[:: len(windows) // 24][:24].tolist()
         texts = target_texts(teacher, some, 128)
-        made.acceptance[name] = acceptance(made.model, teacher, texts)
+        made.acceptance[name] = acceptance(read(made.model, teacher, texts))
     return made
 
 
@@ -213,7 +213,7 @@ def make_draft(place: Place) -> Made:
     made = Made(model, tokenizer, len(windows), done, held)
     for domain, prompts in corpus.held_out_prompts(tokenizer).items():
         texts = target_texts(target, prompts, 128, stop=tokenizer.eos_token_id)
-        made.acceptance[domain] = acceptance(model, target, texts)
+        made.acceptance[domain] = acceptance(read(model, target, texts))
     return made
 
 

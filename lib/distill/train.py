@@ -35,6 +35,7 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # its backward pass is not
     torch.utils.deterministic.fill_uninitialized_memory = False  # it is never read
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if "LOCAL_RANK" in os.environ:  # torchrun's
@@ -69,6 +70,7 @@ def save(name: str, made: Made, out: Path, device: str) -> None:
 def card(name: str, made: Made, parameters: int, device: str) -> str:
     """The model's card, in Markdown."""
     schedule, done = SCHEDULES[name], made.progress
+    loss = "divergence from SmolLM2" if name == "draft" else "cross-entropy"
     lines = [
         f"# {name}",
         "",
@@ -76,7 +78,8 @@ def card(name: str, made: Made, parameters: int, device: str) -> str:
         "",
         f"- Parameters in its blocks: {parameters:,}.",
         f"- Recipe: `python -m lib.distill.train {name}`, in lib/distill/recipes.py; "
-        f"{done.step:,} steps of {schedule.batch} windows, of {made.windows:,}, with "
+        f"{done.step:,} of {schedule.steps:,} steps of "
+        f"{schedule.batch} windows out of {made.windows:,}, with "
         f"seed {schedule.seed}; {done.seconds:.0f} s on {device}, "
         f"torch {torch.__version__}.",
         f"- Held out: {', '.join(HELD_OUT)}; the help topics "
@@ -87,7 +90,7 @@ def card(name: str, made: Made, parameters: int, device: str) -> str:
         "is made of blocks of SmolLM2-135M-Instruct and is Apache-2.0. The plays are "
         "in the public domain; Python's documentation is under the PSF's licence.",
         "",
-        "| held out | mean, nats a token | spread over windows | bits a character |",
+        f"| {loss} | mean, nats a token | spread over windows | bits a character |",
         "|---|---|---|---|",
     ]
     for domain, numbers in made.held_out.items():

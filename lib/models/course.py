@@ -1,6 +1,6 @@
 """The course's own models, by name; each is kept in `weights/NAME`, under 16 MB.
 
-    teacher   5.1 M parameters, a vocabulary of 1,024 of its own
+    teacher   4.7 M parameters, a vocabulary of 1,024 of its own
     student   0.7 M, the same vocabulary, distilled from the teacher
     draft     4 blocks as wide as SmolLM2's, which guess what SmolLM2 will write
 
