@@ -1,7 +1,8 @@
 """What the course's own models learn from, and what they are measured on.
 
     plays          all but those held out by name (lib.data)
-    Python's help  all topics but those of `HELD_OUT_TOPICS`
+    Python's help  all topics but those of `HELD_OUT_TOPICS`, and of `REPEATED`, which
+                   other topics contain word for word: they can't measure anything
     written        what a teacher adds to windows of both, and answers to questions
 
 Read in order: `training_text`, `held_out_text`, `windows_of`, `written_by`,
@@ -21,7 +22,8 @@ from lib.data.text import HELD_OUT, PLAYS, play
 from lib.distill import prompts
 from lib.distill.sequence import write
 
-HELD_OUT_TOPICS = ("class", "exceptions", "formatstrings", "import", "lambda", "with")
+HELD_OUT_TOPICS = ("formatstrings", "import", "lambda")
+REPEATED = ("class", "exceptions", "with")
 DOMAINS = ("plays", "help", "chat")
 PROMPT = 64  # tokens of a text that a teacher goes on with
 
@@ -29,7 +31,8 @@ PROMPT = 64  # tokens of a text that a teacher goes on with
 def training_text() -> dict[str, str]:
     """Plays and topics to learn from, each domain as one text."""
     plays = [play(name) for name in PLAYS if name not in HELD_OUT]
-    help_ = [topics[title] for title in sorted(topics) if title not in HELD_OUT_TOPICS]
+    left_out = HELD_OUT_TOPICS + REPEATED
+    help_ = [topics[title] for title in sorted(topics) if title not in left_out]
     return {"plays": "\n\n".join(plays), "help": "\n\n".join(help_)}
 
 

@@ -8,7 +8,7 @@ of them is all that it takes. With texts that the *student* wrote, and the diver
 the other way round, it is KL(q(y) ‖ p(y)): on-policy distillation. A student is then
 corrected where it goes, and not only where a teacher would have gone.
 
-Read in order: `write`, `left_padded`.
+Read in order: `text_divergences`, `on_policy_loss`, `write`, `left_padded`.
 Source: Kim & Rush 2016, arXiv:1606.07947; on-policy: Agarwal et al. 2023,
 arXiv:2306.13649.
 """
@@ -19,7 +19,52 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from lib.distill.losses import divergence
 from lib.progress import progress
+
+
+def text_divergences(
+    student: nn.Module,
+    teacher: nn.Module,
+    texts: Int[Tensor, "n length"],
+    prompt: int,
+    *,
+    beta: float = 0.0,
+) -> Float[Tensor, " n"]:
+    """Σ_t D_β at each token behind the first `prompt`, of each text.
+
+    Over texts that the teacher drew its mean is KL(p(y) ‖ q(y)) at β = 0; over texts
+    that the student drew, KL(q(y) ‖ p(y)) at β = 1. ValueError for no prompt, or
+    nothing behind it.
+    """
+    if not 0 < prompt < texts.shape[1]:
+        raise ValueError(f"a prompt of {prompt} in texts of {texts.shape[1]} tokens")
+    with torch.no_grad():
+        known = teacher(input_ids=texts, use_cache=False).logits
+    logits = student(input_ids=texts, use_cache=False).logits
+    places = slice(prompt - 1, -1)  # the logits at t predict token t + 1
+    return divergence(logits[:, places], known[:, places], beta=beta).sum(-1)
+
+
+def on_policy_loss(
+    student: nn.Module,
+    teacher: nn.Module,
+    prompts: Int[Tensor, "n prompt"],
+    new_tokens: int,
+    *,
+    beta: float = 1.0,
+    seed: int = 0,
+) -> Float[Tensor, ""]:
+    """The student writes, the teacher scores: the mean over tokens of D_β.
+
+    No gradient goes through the drawing, as in GKD. ValueError as `write`.
+    """
+    was, length = student.training, prompts.shape[1]
+    new = write(student.eval(), prompts.tolist(), new_tokens, seed=seed)
+    texts = torch.cat((prompts, torch.tensor(new, device=prompts.device)), 1)
+    student.train(was)
+    each = text_divergences(student, teacher, texts, length, beta=beta)
+    return each.mean() / new_tokens
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ import torch
 from torch import distributed as dist
 
 from lib.data.text import HELD_OUT
-from lib.distill.corpus import HELD_OUT_TOPICS
+from lib.distill.corpus import HELD_OUT_TOPICS, REPEATED
 from lib.distill.recipes import RECIPES, SCHEDULES, Made, Place
 from lib.models.course import WEIGHTS, draft_model, list_hashes, save_draft
 from lib.models.load import _cached_smollm2
@@ -84,7 +84,8 @@ def card(name: str, made: Made, parameters: int, device: str) -> str:
         f"torch {torch.__version__}.",
         f"- Held out: {', '.join(HELD_OUT)}; the help topics "
         f"{', '.join(HELD_OUT_TOPICS)} of Python {sys.version.split()[0]}; and the "
-        "questions of lib/distill/prompts.py.",
+        "questions of lib/distill/prompts.py. Not trained on either: topics that "
+        f"others repeat, {', '.join(REPEATED)}.",
         f"- Loss at its end, over the last steps: {done.losses[-1]:.3f}.",
         "- Licence: MIT for the teacher and the student, as this repository; the draft "
         "is made of blocks of SmolLM2-135M-Instruct and is Apache-2.0. The plays are "
