@@ -5,12 +5,22 @@ and one checked entry, registered with `torch.library` (CPU: the reference; CUDA
 kernel); its kernels, from naive to fast, in the file beside it. Taught in notebooks/16.
 
 Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `unfold`
-(4-bit weights), `int8` (LLM.int8()), `wanda` and `two_of_four` (masks), `hessian` and
-`gptq`, `cast` (formats); `inspect` (what the compiler made of them).
+(4-bit weights), `int8` (LLM.int8()), `ends` and `attend` (a decoder's step), `wanda`
+and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats); `inspect` (what the
+compiler made of them).
 """
 
+from lib.kernels.attend import attended
 from lib.kernels.cast import fake_blocks, fake_cast
 from lib.kernels.cast.codes import cast_codes
+from lib.kernels.ends import (
+    added_product,
+    best_product,
+    chosen,
+    embedded,
+    gated_product,
+    normed_product,
+)
 from lib.kernels.gptq import gptq_codes
 from lib.kernels.hessian import add_gram
 from lib.kernels.int4 import Int4, int4_product, pack_int4
@@ -30,16 +40,23 @@ __all__ = [
     "Nf4",
     "TwoOfFour",
     "add_gram",
+    "added_product",
+    "attended",
+    "best_product",
     "cast_codes",
+    "chosen",
     "compress_two_of_four",
     "decompress_two_of_four",
+    "embedded",
     "fake_blocks",
     "fake_cast",
+    "gated_product",
     "gptq_codes",
     "int4_product",
     "int8_linear",
     "nf4_dequantize",
     "nf4_product",
+    "normed_product",
     "pack_int4",
     "pack_int8",
     "pack_nf4",

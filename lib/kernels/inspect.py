@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from lib.hopper import Compiled
+from lib.kernels.attend import cases as attend
 from lib.kernels.cast import cases as cast
+from lib.kernels.ends import cases as ends
 from lib.kernels.gptq import cases as gptq
 from lib.kernels.hessian import cases as hessian
 from lib.kernels.int4 import cases as int4
@@ -28,7 +30,10 @@ from lib.kernels.two_of_four import cases as two_of_four
 from lib.kernels.unfold import cases as unfold
 from lib.kernels.wanda import cases as wanda
 
-OPERATIONS = (int4, nf4, unfold, int8, wanda, two_of_four, cast, gptq, hessian)
+OPERATIONS = (
+    *(int4, nf4, unfold, int8, ends, attend),
+    *(wanda, two_of_four, cast, gptq, hessian),
+)
 COLUMNS = (  # of the table: what an instruction's name contains
     *(("HMMA",), ("HGMMA",), ("IMMA",), ("IGMMA",)),
     *(("LDGSTS", "128"), ("STS.128",), ("SHFL",)),

@@ -18,6 +18,7 @@ from lib.hopper import Compiled, stored_early
 from lib.kernels import inspect
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.compiler import MISSING
+from lib.kernels.ends.tile import HOLD
 from lib.kernels.nf4.assembly import LEVELS_BYTES, PAIRS, PAIRS_BYTES
 from lib.kernels.nf4.product import OPT_IN_BYTES
 
@@ -37,6 +38,19 @@ names = [case.name for case in cases.cases()]
 texts = [one.asm["ptx"] for one in made]
 print(json.dumps(dict(zip(names, texts, strict=True))))
 """
+
+
+PTX_OF_A_STEP = """
+import json, triton
+from lib.kernels.attend import cases as attend
+from lib.kernels.ends import cases as ends
+made, compile = [], triton.compile
+triton.compile = lambda *args: made.append(compile(*args)) or made[-1]
+names = [case.name for cases in (ends, attend) for case in cases.cases()]
+texts = [one.asm["ptx"] for one in made]
+print(json.dumps(dict(zip(names, texts, strict=True))))
+"""
+WORDS = ("launch_dependents", "wait")
 
 
 def told(*arguments):
@@ -168,6 +182,48 @@ def test_few_tokens_keep_many_bytes_on_their_way(kernels):
             REGISTERS // (128 * kernel.registers),
         )
         assert programs >= 2 and programs * (kernel.shared - table) >= 4 * 25_000, name
+
+
+def test_an_end_leaves_its_product_as_it_was(kernels):
+    """The matrix unit, codes in loads of 16 bytes; what is stored early are codes.
+
+    A held turn crosses from loads to the unit's operands through shared memory: 64
+    words of 2 bytes for 16 or 32 rows of a warp, before they are decoded.
+    """
+    for kernel in named(kernels, "ends_int4") + named(kernels, "ends_nf4"):
+        assert kernel.count("HMMA") and kernel.loads["i16"] == 16, kernel.name
+    for kernel in named(kernels, "ends_int4", without=["_16"]):
+        held = HOLD * 64 * 2 // (32 * 16)  # stores of 16 bytes a thread
+        assert kernel.stored_early <= held, f"{kernel.name} stores what it decoded"
+    whole = kernels["ends_int4_normed_4096_2"]
+    assert not whole.count("LDGSTS"), "all turns are held"
+    for kernel in named(kernels, "ends_dense"):
+        assert kernel.count("HMMA") and kernel.count("LDGSTS", "128"), kernel.name
+
+
+@pytest.fixture(scope="module")
+def step():
+    """The assembly of every kernel of a step."""
+    return told("-c", PTX_OF_A_STEP)
+
+
+def test_a_chain_s_kernels_let_the_next_one_start_before_they_wait(step):
+    """A small one that waits first costs its neighbours 2.5 µs; `embed` has to."""
+    assert len(step) > 10
+    for name, text in step.items():
+        launch, wait = (text.index(f"griddepcontrol.{w}") for w in WORDS)
+        assert (launch < wait) == (name != "ends_embed"), name
+
+
+def test_what_depends_on_no_other_kernel_is_read_before_the_wait(step):
+    """Attention's first tile of keys and values, and the weights of held turns."""
+    for name in (
+        "attend_llama_7b",
+        "ends_int4_normed_4096_2",
+        "ends_dense_best_4096_2",
+    ):
+        before = step[name].split("griddepcontrol.wait")[0]
+        assert before.count("ld.global") >= 8, f"{name} begins with nothing"
 
 
 def _products(kernel, kind):

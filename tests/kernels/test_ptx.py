@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.kernels.int4.product_triton import _unpack_two
+from lib.kernels.int4.decode_triton import _unpack_two
 from lib.kernels.nf4.assembly import (
     PAIRS,
     bytes_text,

@@ -12,9 +12,9 @@ column x is read as 0, so that codes which are padding add nothing.
 Nothing is added in an order that chance decides: where the columns are split among
 programs, `sum_splits` adds their sums in the order of the splits.
 
-Read in order: `pdl_wait`, `prefetch_l2`; `rows_and_tokens`, `load_x_tile`,
-`load_constants`, `constant`, `load_constant`, `add_planes`, `store`; `sum_splits`,
-`summed`.
+Read in order: `pdl_wait`, `pdl_launch`, `prefetch_l2`; `rows_and_tokens`,
+`load_x_tile`, `load_constants`, `constant`, `load_constant`, `add_planes`, `store`;
+`sum_splits`, `summed`.
 """
 
 import torch
@@ -49,6 +49,20 @@ def pdl_wait(PDL: tl.constexpr):
     """
     if PDL:
         gdc_wait()
+        gdc_launch_dependents()
+
+
+@triton.jit
+@no_type_check
+def pdl_launch(PDL: tl.constexpr):
+    """Let the GPU start the kernel after this one, before this one waits.
+
+    It starts once every program of this kernel has, so it takes no place from them, and
+    its own `pdl_wait` holds it until this kernel has ended, which waited for the kernel
+    before. So a small kernel no longer stands between two large ones: the second asks
+    for its weights while the first still runs.
+    """
+    if PDL:
         gdc_launch_dependents()
 
 

@@ -19,6 +19,18 @@ POINTERS = {  # dtypes of arguments that several operations have; the rest are i
 }
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
 ALIGNED |= {"x_absmax", "norm", "out", "values", "indices", "h", "parts", "per_block"}
+ALIGNED |= {
+    "squares",
+    "gain",
+    "sum",
+    "runs",
+    "qkv",
+    "k_blocks",
+    "v_blocks",
+    "sums",
+    "table",
+    "product",
+}
 ROUND = {"N", "K", "count", "blocks", "cols"}  # multiples of 16, as in most models
 
 

@@ -7,7 +7,8 @@ from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.planes import planes_of
 from lib.kernels.nf4.dequantize_triton import dequantize
 from lib.kernels.nf4.product import TABLE_PAYS
-from lib.kernels.nf4.product_triton import ScaleKind, Scales, skinny
+from lib.kernels.nf4.product_triton import skinny
+from lib.kernels.nf4.scales_triton import ScaleKind, Scales
 
 SKINNY = (  # dtype, columns, rows, batch, splits, stages, the end of the name
     ("fp16", 8192, 32, 1, 4, 4, ""),

@@ -24,7 +24,7 @@ from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.tiles import power_above
 from lib.kernels.nf4.dequantize_triton import dequantize as _dequantize
 from lib.kernels.nf4.product import tables
-from lib.kernels.nf4.product_triton import Scales
+from lib.kernels.nf4.scales_triton import Scales
 from lib.quant.codebooks.double import DoubleScales
 from lib.quant.codebooks.normal_float import FourBit, dequantize_4bit
 

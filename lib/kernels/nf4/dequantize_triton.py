@@ -14,7 +14,7 @@ Read in order: `dequantize`; `bytes_text` in nf4/assembly.py.
 from lib.kernels.core.blocks import pdl_wait
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.kernels.nf4.assembly import bytes_text
-from lib.kernels.nf4.product_triton import block_scale
+from lib.kernels.nf4.scales_triton import block_scale
 
 _BYTES = tl.constexpr(bytes_text())
 _BYTES_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")

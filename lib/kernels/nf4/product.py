@@ -34,9 +34,9 @@ from lib.kernels.core.planes import (
     unpack_pairs,
 )
 from lib.kernels.core.tiles import Tile, inside, look_up, num_sms, power_above
-from lib.kernels.nf4.product_triton import ScaleKind, Scales
 from lib.kernels.nf4.product_triton import naive as _naive
 from lib.kernels.nf4.product_triton import skinny as _skinny
+from lib.kernels.nf4.scales_triton import ScaleKind, Scales
 from lib.quant.codebooks.double import DoubleScales, dynamic_levels
 from lib.quant.codebooks.normal_float import FourBit, normal_float_levels
 
@@ -59,7 +59,7 @@ class Nf4:
     codes: Int16[Tensor, "chunks rows length"]
     scales: UInt8[Tensor, "chunks rows four"] | Float32[Tensor, "chunks rows blocks"]
     nested: Float32[Tensor, " nested"]
-    mean: Float32[Tensor, ""]
+    mean: Float32[Tensor, "*rows"]  # one, or one for each row
     planes: Planes
     nested_block: int
 
@@ -83,7 +83,8 @@ class Nf4:
         """What the kernels have to know of the scales when they are compiled."""
         double = self.scales.dtype == torch.uint8
         per_row = double and self.nested_block % self.planes.groups == 0
-        return ScaleKind(8 * self.scales.itemsize, self.nested_block, per_row)
+        bits, means = 8 * self.scales.itemsize, bool(self.mean.ndim)
+        return ScaleKind(bits, self.nested_block, per_row, means)
 
     def block_scales(self) -> Float32[Tensor, "rows blocks"]:
         """c, a row of blocks for each row of the matrix."""
@@ -93,7 +94,7 @@ class Nf4:
         count = scales.numel()
         nested = self.nested.repeat_interleave(self.nested_block)[:count]
         levels = dynamic_levels().to(scales.device)[scales.int()]
-        return levels * nested.view(scales.shape) + self.mean
+        return levels * nested.view(scales.shape) + self.mean.view(-1, 1)
 
 
 def pack_nf4(quantized: FourBit) -> Nf4:

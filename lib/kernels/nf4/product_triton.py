@@ -11,20 +11,17 @@ levels d, times the scale c₂ of its nested block, plus the mean μ.
 
 Codes lie in pairs (core/planes.py): a byte has two neighbouring columns of one plane.
 
-Read in order: `skinny`; `_fill_tables`, `code_at`, `_decode`; `_load_scales`,
-`block_scale`. The assembly is in nf4/assembly.py.
+Read in order: `skinny`, whose parts ends/ calls as well; `_fill_tables`,
+`code_at`, `_decode`. The assembly is in nf4/assembly.py, the scales in
+nf4/scales_triton.py.
 """
-
-from typing import Any, NamedTuple
 
 import torch
 
 from lib.kernels.core.blocks import (
     VARY,
     add_planes,
-    constant,
     load_constant,
-    load_constants,
     load_x_tile,
     pdl_wait,
     prefetch_l2,
@@ -36,12 +33,12 @@ from lib.kernels.nf4.assembly import (
     LEVELS_BYTES,
     PAIRS,
     PAIRS_BYTES,
-    level_text,
     pair_text,
     pairs_text,
     table_text,
     words_text,
 )
+from lib.kernels.nf4.scales_triton import block_scale, load_mean, load_scales
 
 _WORDS_F16 = tl.constexpr(words_text(torch.float16))
 _WORDS_BF16 = tl.constexpr(words_text(torch.bfloat16))
@@ -51,24 +48,6 @@ _PAIR_F16 = tl.constexpr(pair_text(torch.float16))
 _PAIR_BF16 = tl.constexpr(pair_text(torch.bfloat16))
 _TABLE_OF_PAIRS = tl.constexpr(table_text(PAIRS, PAIRS_BYTES))
 _TABLE_OF_LEVELS = tl.constexpr(table_text("nf4_levels", LEVELS_BYTES))
-_LEVEL = tl.constexpr(level_text())
-
-
-class Scales(NamedTuple):
-    """Pointers to what the blocks' scales are made of; a kernel takes them as one."""
-
-    per_block: Any  # (chunks, N, words): float32, or bytes with double quantization
-    nested: Any  # c₂ of every NESTED blocks, row by row
-    mean: Any  # μ
-    dynamic: Any  # the 256 levels d of 8-bit scales
-
-
-class ScaleKind(NamedTuple):
-    """What a kernel has to know of scales when it is compiled: one constexpr."""
-
-    BITS: int  # of a stored scale: 8 with double quantization, else 32
-    NESTED: int  # blocks that share a c₂
-    PER_ROW: bool  # all blocks of a row share a c₂
 
 
 @triton.jit
@@ -138,78 +117,6 @@ def _decode(row, i, levels, DTYPE: tl.constexpr, PAIR_TABLE: tl.constexpr):
         )
 
 
-@triton.jit
-@no_type_check
-def block_scale(code, nested, mean, dynamic):
-    """d[r] c₂ + μ for the lowest byte r of `code`.
-
-    `dynamic` points at the levels d in device memory, or is their address in shared
-    memory. With two roundings, as lib.quant, if no launch fuses them.
-    """
-    if dynamic.dtype.is_ptr():
-        d = tl.load(dynamic + (code & 255))
-    else:
-        d = tl.inline_asm_elementwise(
-            _LEVEL, "=r,r,r", [code, dynamic], tl.float32, True, 1
-        )
-    return d * nested + mean
-
-
-@triton.jit
-@no_type_check
-def _load_nested(
-    nested, c, n, groups,
-    P: tl.constexpr,
-    NESTED: tl.constexpr,
-    SEAMLESS: tl.constexpr,
-):  # fmt: skip
-    """c₂ of each plane of a chunk; loaded once, where all four have the same."""
-    first, last = n * groups, groups - 1
-    c0 = tl.load(nested + (first + tl.minimum(4 * c // P, last)) // NESTED)
-    c1, c2, c3 = c0, c0, c0
-    if not (SEAMLESS and NESTED % 4 == 0):
-        c1 = tl.load(nested + (first + tl.minimum((4 * c + 1) // P, last)) // NESTED)
-        c2 = tl.load(nested + (first + tl.minimum((4 * c + 2) // P, last)) // NESTED)
-        c3 = tl.load(nested + (first + tl.minimum((4 * c + 3) // P, last)) // NESTED)
-    return c0, c1, c2, c3
-
-
-@triton.jit
-@no_type_check
-def _load_scales(
-    scales, dynamic, of_row, mean,
-    c, n, N, groups,
-    LAYOUT: tl.constexpr,
-    KIND: tl.constexpr,
-    SEAMLESS: tl.constexpr,
-):  # fmt: skip
-    """The scales of rows n for the four planes of chunk c; `of_row` is a row's c₂."""
-    words = load_constants(scales.per_block, c, n, N, LAYOUT.Q, KIND.BITS)
-    w0 = constant(words, 0, LAYOUT.Q, KIND.BITS)
-    w1 = constant(words, 1, LAYOUT.Q, KIND.BITS)
-    w2 = constant(words, 2, LAYOUT.Q, KIND.BITS)
-    w3 = constant(words, 3, LAYOUT.Q, KIND.BITS)
-    if KIND.BITS == 8:
-        c2 = of_row, of_row, of_row, of_row
-        if not KIND.PER_ROW:
-            c2 = _load_nested(
-                scales.nested, c, n, groups, LAYOUT.P, KIND.NESTED, SEAMLESS
-            )
-        return (
-            block_scale(w0, c2[0], mean, dynamic),
-            block_scale(w1, c2[1], mean, dynamic),
-            block_scale(w2, c2[2], mean, dynamic),
-            block_scale(w3, c2[3], mean, dynamic),
-        )
-    else:
-        return (
-            w0.to(tl.float32, bitcast=True),
-            w1.to(tl.float32, bitcast=True),
-            w2.to(tl.float32, bitcast=True),
-            w3.to(tl.float32, bitcast=True),
-        )
-
-
 @triton.jit(do_not_specialize=VARY)
 @no_type_check
 def naive(
@@ -225,7 +132,7 @@ def naive(
     """Program (n, m) makes y[m, n], plane by plane, with levels from device memory."""
     n, m = tl.program_id(0), tl.program_id(1).to(tl.int64)
     i = tl.arange(0, LAYOUT.L)
-    mu = tl.load(scales.mean)
+    mu = load_mean(scales, n, KIND)
     total = 0.0
     for plane in range(4 * chunks):
         row = codes + (plane // 4 * N + n) * LAYOUT.L
@@ -242,6 +149,66 @@ def naive(
     tl.store(y + m * N + n, total.to(y.dtype.element_ty))
 
 
+@triton.jit
+@no_type_check
+def skinny_prefetch(
+    codes, scales, n, top, N, chunks,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,
+    PAIR_TABLE: tl.constexpr,  # in shared memory, with the 256 levels beside it
+    DTYPE: tl.constexpr,
+    SPLITS: tl.constexpr,
+    AHEAD: tl.constexpr,  # turns
+    PDL: tl.constexpr,
+):  # fmt: skip
+    """Ask for the first chunks of rows n; where the 256 levels are.
+
+    The tables are filled before `pdl_wait`: they depend on no other kernel.
+    """
+    c = tl.arange(0, SPLITS)[:, None]
+    dynamic = scales.dynamic
+    if PAIR_TABLE:
+        d = tl.load(scales.dynamic + tl.arange(0, 256))  # on its way meanwhile
+    WORDS: tl.constexpr = (LAYOUT.Q * KIND.BITS + 31) // 32
+    for turn in tl.static_range(AHEAD):
+        chunk = tl.minimum(turn * SPLITS + c, chunks - 1)
+        prefetch_l2(codes + (chunk * N + n[None, :]) * LAYOUT.L, PDL)
+        prefetch_l2(scales.per_block + (chunk * N + top) * WORDS, PDL)
+    if PAIR_TABLE:
+        dynamic = _fill_tables(d, DTYPE)
+    return dynamic
+
+
+@triton.jit
+@no_type_check
+def skinny_sum(
+    x, codes, scales, dynamic, levels, n, N, chunks, groups,
+    LAYOUT: tl.constexpr,
+    KIND: tl.constexpr,
+    SEAMLESS: tl.constexpr,
+    PAIR_TABLE: tl.constexpr,
+    SPLITS: tl.constexpr,
+    STAGES: tl.constexpr,
+):  # fmt: skip
+    """A tile of y, as int4's `skinny_sum` makes it."""
+    n, x, i = n[None, :], x[None], tl.arange(0, LAYOUT.L)
+    c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
+    total = tl.zeros((SPLITS, n.shape[1], x.shape[2]), tl.float32)
+    mu, of_row = load_mean(scales, n, KIND), 0.0
+    if KIND.PER_ROW:
+        of_row = tl.load(scales.nested + n * groups // KIND.NESTED)
+    for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
+        chunk = tl.minimum(first + c, chunks - 1)
+        s = load_scales(
+            scales, dynamic, of_row, mu, chunk, n, N, groups, LAYOUT, KIND, SEAMLESS
+        )
+        row = codes + (chunk * N + n)[:, :, None] * LAYOUT.L
+        q = _decode(row, i, levels, x.dtype.element_ty, PAIR_TABLE)
+        plane, k_index = 4 * (first + c)[:, :, None], i[:, None]
+        total = add_planes(total, q, s, x, plane, k_index, groups, LAYOUT, SEAMLESS)
+    return tl.sum(total, 0)
+
+
 @triton.jit(do_not_specialize=VARY)
 @no_type_check
 def skinny(
@@ -250,44 +217,23 @@ def skinny(
     LAYOUT: tl.constexpr,
     KIND: tl.constexpr,
     SEAMLESS: tl.constexpr,
-    PAIR_TABLE: tl.constexpr,  # in shared memory, with the 256 levels beside it
+    PAIR_TABLE: tl.constexpr,
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
     BATCH: tl.constexpr,
     STAGES: tl.constexpr,
     PDL: tl.constexpr,
 ):  # fmt: skip
-    """Program (n, m) makes a tile of y from all chunks, a warp from its own.
-
-    Chunks go to warps, and the last ones meet x = 0, as in the `skinny` of int4. The
-    tables are filled before `pdl_wait`: they depend on no other kernel.
-    """
+    """Program (n, m) makes a tile of y from all chunks, a warp from its own."""
     row, token, n, x = rows_and_tokens(x, M, N, K, ROWS, BATCH)
-    n, x, i = n[None, :], x[None], tl.arange(0, LAYOUT.L)
-    c = tl.arange(0, SPLITS)[:, None]  # a chunk a warp
-    total = tl.zeros((SPLITS, ROWS, BATCH), tl.float32)
     top = tl.program_id(0) * ROWS
-    dynamic = scales.dynamic
-    if PAIR_TABLE:
-        d = tl.load(scales.dynamic + tl.arange(0, 256))  # on its way meanwhile
-    WORDS: tl.constexpr = (LAYOUT.Q * KIND.BITS + 31) // 32
-    for stage in tl.static_range(STAGES):
-        chunk = tl.minimum(stage * SPLITS + c, chunks - 1)
-        prefetch_l2(codes + (chunk * N + n) * LAYOUT.L, PDL)
-        prefetch_l2(scales.per_block + (chunk * N + top) * WORDS, PDL)
-    if PAIR_TABLE:
-        dynamic = _fill_tables(d, x.dtype.element_ty)
+    dynamic = skinny_prefetch(
+        codes, scales, n, top, N, chunks,
+        LAYOUT, KIND, PAIR_TABLE, x.dtype.element_ty, SPLITS, STAGES, PDL,
+    )  # fmt: skip
     pdl_wait(PDL)
-    mu, of_row = tl.load(scales.mean), 0.0
-    if KIND.PER_ROW:
-        of_row = tl.load(scales.nested + n * groups // KIND.NESTED)
-    for first in tl.range(0, chunks, SPLITS, num_stages=STAGES):
-        chunk = tl.minimum(first + c, chunks - 1)
-        s = _load_scales(
-            scales, dynamic, of_row, mu, chunk, n, N, groups, LAYOUT, KIND, SEAMLESS
-        )
-        words = codes + (chunk * N + n)[:, :, None] * LAYOUT.L
-        q = _decode(words, i, levels, x.dtype.element_ty, PAIR_TABLE)
-        plane, k_index = 4 * (first + c)[:, :, None], i[:, None]
-        total = add_planes(total, q, s, x, plane, k_index, groups, LAYOUT, SEAMLESS)
-    store(y, tl.sum(total, 0), row, token, M, N)
+    total = skinny_sum(
+        x, codes, scales, dynamic, levels, n, N, chunks, groups,
+        LAYOUT, KIND, SEAMLESS, PAIR_TABLE, SPLITS, STAGES,
+    )  # fmt: skip
+    store(y, total, row, token, M, N)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lib.hopper import Compiled
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.planes import planes_of
-from lib.kernels.nf4.product_triton import ScaleKind, Scales
+from lib.kernels.nf4.scales_triton import ScaleKind, Scales
 from lib.kernels.unfold.dense_triton import int4, nf4
 
 

@@ -19,7 +19,7 @@ from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.planes import planes_of
 from lib.kernels.int4.product import Int4
 from lib.kernels.nf4.product import Nf4, tables
-from lib.kernels.nf4.product_triton import Scales
+from lib.kernels.nf4.scales_triton import Scales
 from lib.kernels.unfold import dense_triton
 from lib.quant.codebooks.normal_float import normal_float_levels
 

@@ -11,8 +11,9 @@ Read in order: `int4`, `nf4`.
 
 from lib.kernels.core.blocks import load_constant
 from lib.kernels.core.compiler import no_type_check, tl, triton
-from lib.kernels.int4.product_triton import from_bits, scale_of, zero_of
-from lib.kernels.nf4.product_triton import block_scale, code_at
+from lib.kernels.int4.decode_triton import from_bits, scale_of, zero_of
+from lib.kernels.nf4.product_triton import code_at
+from lib.kernels.nf4.scales_triton import block_scale, load_mean
 
 
 @triton.jit
@@ -59,7 +60,8 @@ def nf4(
     """ŵ = c l_q of one chunk, for ROWS rows; levels come from device memory."""
     c, i = tl.program_id(1), tl.arange(0, LAYOUT.L)[None, :]
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    n, mu = tl.minimum(row, N - 1), tl.load(scales.mean)
+    n = tl.minimum(row, N - 1)
+    mu = load_mean(scales, n, KIND)
     words = codes + (c * N + n)[:, None] * LAYOUT.L
     w += row.to(tl.int64)[:, None] * K
     for j in tl.static_range(4):

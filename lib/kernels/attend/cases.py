@@ -1,0 +1,25 @@
+"""The attention as it is compiled for Hopper: see lib/kernels/inspect.py."""
+
+from collections.abc import Iterator
+
+from lib.hopper import Compiled
+from lib.kernels.attend.attention_triton import Cached, Parts, attend
+from lib.kernels.core.compile import compile_kernel
+
+SHAPES = (  # queries a key, channels, splits, tokens of a turn, warps
+    ("llama_7b", 1, 128, 4, 128, 8),
+    ("smollm2", 3, 64, 1, 256, 8),
+    ("many_texts", 1, 128, 1, 64, 4),
+)
+
+
+def cases() -> Iterator[Compiled]:
+    """A head of its own, and three queries a key head; in splits, and without."""
+    pointers = {"qkv": "*fp16", "out": "*fp16", "scale": "fp32"}
+    whole = ("*fp16", "*fp16", "*i32", "*i32", "*fp32", "*fp32")
+    pointers |= {"cached": Cached(*whole)}
+    pointers |= {"parts": Parts("*fp32", "*fp32", "*fp32", "*i32")}
+    for name, rep, d, splits, turn, warps in SHAPES:
+        shape = {"REP": rep, "D": d, "BLOCK": 16, "SPLITS": splits}
+        tile = {"ROWS": 16, "TILE": turn, "STAGES": 2, "PDL": True}
+        yield compile_kernel(f"attend_{name}", attend, pointers, warps, **shape, **tile)
