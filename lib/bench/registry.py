@@ -79,6 +79,13 @@ BENCHMARKS = {
             "tokens",
         ),
         Benchmark(
+            "decode",
+            "lib.bench.decode.table",
+            "tokens a second of the engine's graph, one text and many",
+            "GPU",
+            "decode",
+        ),
+        Benchmark(
             "codebooks",
             "lib.bench.codebooks",
             "perplexity against bits: even grids, NormalFloat, FP4, k-means",

@@ -2,6 +2,6 @@
 
 Read in order: `llama` (the forward pass, over spans of tokens), `cache`, `paged` (what
 it remembers), `sampling` (which token is next), `drafts` and `speculative` (several
-tokens a pass), `requests` and `batching` (many at once); `cascade`, `balance`, and
-`server`.
+tokens a pass), `requests` and `batching` (many at once), `graph` (a token a text, fast
+on a GPU); `cascade`, `balance`, and `server`.
 """

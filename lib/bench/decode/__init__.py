@@ -1,0 +1,1 @@
+"""Tokens a second of lib/decode/graph.py: the table, and where the time goes."""
