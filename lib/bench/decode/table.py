@@ -49,7 +49,7 @@ class Case:
     shape: str
     format: str
     batch: int = 1
-    target: float | None = None  # tokens/s; of many texts, times those of one
+    target: int | None = None  # tokens/s; of many texts, times those of one
 
 
 CASES = {
@@ -81,7 +81,7 @@ class Row:
     shape: str
     format: str
     batch: int
-    target: float | None = None
+    target: int | None = None
     tokens_per_s: float | None = None  # of all texts
     step_us: float | None = None
     floor_us: float | None = None
