@@ -12,13 +12,17 @@ A block is offered to others from the pass after the one that filled it: until t
 keys are not written, or may be a draft's that is still to be rejected. Blocks that
 nobody uses keep their contents, and can be found again, until room is needed.
 
-Read in order: `PagedCache.extend`, `write`, `truncate`; `begin`, `fork`, `offer`.
+`PagedCache` says which block; `Blocks` holds the numbers, as they come. kivi.py has
+blocks that hold them in a few bits once they are offered.
+
+Read in order: `PagedCache.extend`, `write`, `truncate`; `begin`, `fork`, `offer`;
+`Blocks`.  Taught in notebooks/14.
 Source: Kwon et al. 2023, "PagedAttention", arXiv:2309.06180.
 """
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -43,25 +47,71 @@ class Table:
     index: Tensor | None = None  # the blocks, where the keys are
 
 
-class PagedCache:
-    """A `Cache` of `blocks` blocks, allocated once. ValueError for none."""
+class Blocks:
+    """The keys and values of `count` blocks, as they come: (layers, count, 16, …)."""
 
-    def __init__(self, shape: Shape, blocks: int) -> None:
-        if blocks < 1:
-            raise ValueError(f"a cache of {blocks} blocks")
+    def __init__(self, shape: Shape, count: int) -> None:
         self.shape = shape
-        self.keys, self.values = shape.zeros(blocks, BLOCK), shape.zeros(blocks, BLOCK)
+        self.keys, self.values = shape.zeros(count, BLOCK), shape.zeros(count, BLOCK)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they take."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def write(self, layer: int, slots: Tensor, k: Tensor, v: Tensor) -> None:
+        """Put each token into its slot, 16 · block + place."""
+        self.keys[layer].flatten(0, 1)[slots] = k
+        self.values[layer].flatten(0, 1)[slots] = v
+
+    def read(self, layer: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The keys and values of these blocks: (*index, 16, heads, channels)."""
+        return self.keys[layer][index], self.values[layer][index]
+
+    def open(self, block: int) -> None:
+        """It is to be written; what it holds is no matter."""
+
+    def reopen(self, block: int) -> None:
+        """It is to be written, behind what it holds."""
+
+    def copy(self, block: int, to: int) -> None:
+        """Let the open block `to` hold what `block` holds."""
+        self.keys[:, to], self.values[:, to] = (
+            self.keys[:, block],
+            self.values[:, block],
+        )
+
+    def seal(self, blocks: Sequence[int]) -> None:
+        """They are full, and only read from now on."""
+
+    def drop(self, block: int) -> None:
+        """Nobody will read what it holds."""
+
+
+class PagedCache:
+    """A `Cache` of `count` blocks, which `blocks` allocates. ValueError for none."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        count: int,
+        blocks: Callable[[Shape, int], Blocks] = Blocks,
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"a cache of {count} blocks")
+        self.shape, self.count = shape, count
+        self.blocks = blocks(shape, count)
         self.tables: dict[int, Table] = {}
         self.room = torch.empty(0, dtype=torch.int64)  # slots that the next writes fill
         self.readers = Counter[int]()  # of each block
-        self.unused = OrderedDict.fromkeys(range(blocks))  # the longest unused first
+        self.unused = OrderedDict.fromkeys(range(count))  # the longest unused first
         self.found: dict[Prefix, int] = {}  # full blocks, by what they say
         self.says: dict[int, Prefix] = {}  # and the other way round
 
     @property
     def capacity(self) -> int:
         """How many tokens one sequence can have."""
-        return len(self.keys[0]) * BLOCK
+        return self.count * BLOCK
 
     def length(self, sequence: int) -> int:
         """How many tokens it holds of `sequence`."""
@@ -91,8 +141,8 @@ class PagedCache:
             table.index = torch.tensor(table.blocks)
             places = torch.arange(table.length - count, table.length)
             rooms.append(table.index[places // BLOCK] * BLOCK + places % BLOCK)
-            table.index = table.index.to(self.keys.device)
-        self.room = torch.cat(rooms).to(self.keys.device)
+            table.index = table.index.to(self.shape.device)
+        self.room = torch.cat(rooms).to(self.shape.device)
 
     def wanted(self, table: Table, count: int) -> int:
         """How many blocks `count` more tokens take; a shared last block is copied."""
@@ -105,18 +155,17 @@ class PagedCache:
         last = table.blocks[-1]
         if self.readers[last] == 1:
             self.forget(last)
+            self.blocks.reopen(last)
             return
-        copy = table.blocks[-1] = self.take()
-        self.keys[:, copy], self.values[:, copy] = (
-            self.keys[:, last],
-            self.values[:, last],
-        )
+        own = table.blocks[-1] = self.take()
+        self.blocks.copy(last, own)
         self.release(last)
 
     def take(self) -> int:
         """An unused block, for one reader; what it said is forgotten."""
         block, _ = self.unused.popitem(last=False)
         self.forget(block)
+        self.blocks.open(block)
         self.readers[block] = 1
         return block
 
@@ -126,6 +175,8 @@ class PagedCache:
         if not self.readers[block]:
             del self.readers[block]
             self.unused[block] = None
+            if block not in self.says:
+                self.blocks.drop(block)
 
     def truncate(self, sequence: int, length: int) -> None:
         """Keep the first `length` tokens; ValueError for more than there are."""
@@ -153,8 +204,7 @@ class PagedCache:
 
     def write(self, layer: int, k: Tensor, v: Tensor) -> None:
         """Fill the room of the last `extend` in one layer, in its order."""
-        self.keys[layer].flatten(0, 1)[self.room] = k
-        self.values[layer].flatten(0, 1)[self.room] = v
+        self.blocks.write(layer, self.room, k, v)
 
     def read(
         self, layer: int, sequences: Sequence[int]
@@ -162,7 +212,7 @@ class PagedCache:
         """A layer's keys, values and lengths, gathered block by block."""
         tables = [self.tables[sequence] for sequence in sequences]
         index = pad_sequence([table.index for table in tables], batch_first=True)
-        keys, values = (x[layer][index].flatten(1, 2) for x in (self.keys, self.values))
+        keys, values = (x.flatten(1, 2) for x in self.blocks.read(layer, index))
         lengths = torch.tensor([table.length for table in tables], device=keys.device)
         longest = max(table.length for table in tables)
         return keys[:, :longest], values[:, :longest], lengths
@@ -214,11 +264,12 @@ class PagedCache:
         self.tables[other] = copied
 
     def offer(self, table: Table) -> None:
-        """Let others find the full blocks whose tokens are known."""
+        """Seal the full blocks whose tokens are known, and let others find them."""
         known = len(table.prefixes)
         full = min(table.length, len(table.tokens)) // BLOCK
         before = table.prefixes[-1] if known else b""
         fresh = prefixes(table.tokens[known * BLOCK : full * BLOCK], before)
+        self.blocks.seal(table.blocks[known:full])
         for block, prefix in zip(table.blocks[known:full], fresh, strict=True):
             table.prefixes.append(prefix)
             if prefix not in self.found:  # else another block says the same

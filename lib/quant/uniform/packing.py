@@ -21,7 +21,7 @@ def pack(codes: Integer[Tensor, "..."], bits: int) -> UInt8[Tensor, " bytes"]:
     _check(bits)
     if codes.is_floating_point() or codes.dtype == torch.bool:
         raise ValueError(f"codes are {codes.dtype}, not integers")
-    if codes.numel() and not 0 <= codes.min() <= codes.max() < 2**bits:
+    if codes.numel() and not 0 <= codes.min() <= codes.max() <= 2**bits - 1:
         raise ValueError(
             f"codes from {codes.min().item()} to {codes.max().item()} do not fit "
             f"0 to {2**bits - 1}; from signed codes, subtract grid.low"

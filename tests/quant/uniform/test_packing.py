@@ -21,6 +21,7 @@ def test_unpack_undoes_pack_in_the_fewest_bytes(case):
     packed = pack(codes, bits)
     assert packed.numel() == (codes.numel() * bits + 7) // 8
     assert torch.equal(unpack(packed, bits, codes.numel()), codes.to(torch.uint8))
+    assert torch.equal(pack(codes.to(torch.uint8), bits), packed), "as they are stored"
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
