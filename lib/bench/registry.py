@@ -107,6 +107,20 @@ BENCHMARKS = {
             "gptq_speed",
         ),
         Benchmark(
+            "kv_cache",
+            "lib.bench.serving.kv_cache",
+            "perplexity against bits of the key-value cache, by channel and by token",
+            "CPU",
+            "kv_cache",
+        ),
+        Benchmark(
+            "engine_steps",
+            "lib.bench.serving.steps",
+            "seconds of the decoding engine's passes, on one thread",
+            "CPU",
+            "engine_steps",
+        ),
+        Benchmark(
             "linear_perplexity",
             "lib.bench.linear_perplexity",
             "perplexity of round-to-nearest, and of int8 activations",
