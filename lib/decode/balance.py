@@ -13,6 +13,7 @@ A balancer sees the job that arrives and what each server has to do:
     PrefixAffinity  whoever read this beginning before, unless it has too much to do
 
 Read in order: `Job`, `StepTimes`, `Server`, `simulate`; the balancers.
+Taught in notebooks/14.
 """
 
 import hashlib

@@ -15,6 +15,7 @@ the order of a sum may change with a batch's size, and decides where two logits 
 equal to the last digits.
 
 Read in order: requests.py; `Engine.step`, `plan`, `found`, `take`; `generate`.
+Taught in notebooks/14.
 Source: continuous batching: Yu et al. 2022, "Orca"; chunked prefill: Agrawal et al.
 2024, arXiv:2403.02310.
 """

@@ -12,7 +12,7 @@ Without them each new token would be computed together with all tokens before it
 `ContiguousCache` keeps each sequence in one piece, and moves it to a piece of twice the
 size when it is full. paged.py keeps blocks.
 
-Read in order: `Shape`, `Cache`, `ContiguousCache`.
+Read in order: `Shape`, `Cache`, `ContiguousCache`.  Taught in notebooks/14.
 """
 
 from collections.abc import Mapping, Sequence

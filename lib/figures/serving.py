@@ -50,7 +50,7 @@ def growth(
     ax.plot([], [], color=GREY, lw=1, ls="--", label="the model's weights")
     ax.set(xlabel="tokens in the cache, of all requests together", ylabel="GB")
     ax.set_title("Where a line meets its dashes the cache weighs as much as the model")
-    ax.legend(loc="upper left", fontsize=8.5)
+    figure.legend(loc="outside right upper", fontsize=8.5)
     return figure
 
 
