@@ -2,11 +2,10 @@
 
 Each function draws one figure and returns it; `stepper` is live, and needs ipywidgets'
 front end: `timelines` is the same as a still picture. A *trace* is a list of passes,
-and a pass says of each request that is in it how many tokens it reads or writes.
+and a pass says of each request that is in it how many tokens it reads or writes. Shown in notebooks/14.
 
 Read in order: `growth`, `memory_maps`, `timelines`, `stepper`, `pass_sizes`;
-`keys_and_values`, `perplexity_against_bits`; `waits`, `together`.
-Shown in notebooks/14.
+`keys_and_values`, `perplexity_against_bits`, `waits`, `together`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,14 +41,14 @@ def growth(
     token_bytes: Mapping[str, float], weights: Mapping[str, float], longest: float
 ) -> Figure:
     """Gigabytes of the cache against its tokens; dashed, the weights of the model."""
-    figure, ax = plt.subplots(figsize=(7.2, 3.6))
+    figure, ax = plt.subplots(figsize=(8.4, 3.6))
     tokens = np.geomspace(100, longest, 60)
     for (name, size), colour in zip(token_bytes.items(), COLOURS, strict=False):
         ax.loglog(tokens, tokens * size / 1e9, color=colour, lw=2, label=name)
         ax.axhline(weights[name] / 1e9, color=colour, lw=1, ls="--")
     ax.plot([], [], color=GREY, lw=1, ls="--", label="the model's weights")
     ax.set(xlabel="tokens in the cache, of all requests together", ylabel="GB")
-    ax.set_title("Where a line meets its dashes the cache weighs as much as the model")
+    ax.set_title("A line that meets its dashes weighs as much as the model")
     figure.legend(loc="outside right upper", fontsize=8.5)
     return figure
 
@@ -269,17 +268,22 @@ def perplexity_against_bits(
 
 
 def waits(
-    rates: Sequence[Number], seconds: Mapping[str, Float[np.ndarray, "seeds rates"]]
+    panels: Mapping[str, Mapping[str, Float[np.ndarray, "seeds rates"]]],
+    rates: Mapping[str, Sequence[Number]],
 ) -> Figure:
-    """A wait against requests a second: a line a balancer, a dot a seed."""
-    figure, ax = plt.subplots(figsize=(7.4, 3.5))
-    for (name, values), colour in zip(seconds.items(), COLOURS, strict=False):
-        ax.semilogy(rates, np.median(values, 0), "-", color=colour, lw=1.8, label=name)
-        for row in values:
-            ax.semilogy(rates, row, "o", color=colour, ms=3, alpha=0.5)
-    ax.set(xlabel="requests a second", ylabel="seconds")
-    ax.set_title("Until the first token, 95 of 100 requests; a dot a seed")
-    ax.legend(loc="upper left")
+    """Waits against requests a second: a line a balancer, a dot a seed."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(8.8, 3.4), squeeze=False)
+    for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        for (name, values), colour in zip(lines.items(), COLOURS, strict=False):
+            ax.semilogy(rates[title], np.median(values, 0), color=colour, label=name)
+            for row in values:
+                ax.semilogy(rates[title], row, "o", color=colour, ms=3, alpha=0.5)
+        ticks = [0.5, 1, 2, 5, 10, 20]
+        ax.set_yticks(ticks, [str(tick) for tick in ticks])
+        ax.minorticks_off()
+        ax.set(title=title, xlabel="requests a second", ylim=(0.5, 30))
+    axes[0, 0].set_ylabel("seconds to the first token\n(95 of 100 wait less)")
+    axes[0, 0].legend(loc="upper left")
     return figure
 
 

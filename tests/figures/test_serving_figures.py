@@ -134,11 +134,15 @@ def test_perplexity_has_a_line_a_layout_and_a_panel_a_text():
 
 def test_waits_are_medians_among_their_seeds():
     values = np.array([[1.0, 2.0], [3.0, 9.0], [2.0, 4.0]])
-    figure = serving.waits([1.0, 2.0], {"one": values, "two": values * 10})
-    (ax,) = figure.axes
-    assert len(ax.lines) == 2 * 4
-    assert list(ax.lines[0].get_ydata()) == [2.0, 4.0]
-    assert [list(line.get_ydata()) for line in ax.lines[1:4]] == values.tolist()
+    lines = {"one": values, "two": values * 2}
+    figure = serving.waits(
+        {"few": lines, "many": lines}, {"few": [1, 2], "many": [5, 6]}
+    )
+    few, many = figure.axes
+    assert len(few.lines) == 2 * 4
+    assert list(few.lines[0].get_ydata()) == [2.0, 4.0]
+    assert [list(line.get_ydata()) for line in few.lines[1:4]] == values.tolist()
+    assert list(many.lines[0].get_xdata()) == [5, 6]
     figure.canvas.draw()
 
 
