@@ -5,7 +5,7 @@ front end: `timelines` is the same as a still picture. A *trace* is a list of pa
 and a pass says of each request that is in it how many tokens it reads or writes.
 
 Read in order: `growth`, `memory_maps`, `timelines`, `stepper`, `pass_sizes`;
-`keys_and_values`, `perplexity_against_bits`, `waits`, `together`.  Shown in notebooks/14.
+`keys_and_values`, `perplexity_against_bits`, `waits`, `together`.  In notebooks/14.
 """
 
 from collections.abc import Mapping, Sequence
