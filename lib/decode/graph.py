@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from lib.decode.kivi import SealedBlocks
 from lib.decode.llama import Llama
 from lib.decode.paged import BLOCK, PagedCache
 from lib.kernels.attend import Blocks, attended
@@ -66,14 +67,16 @@ class Writer:
 
     The model may hold packed layers; where q, k and v, or gate and up, are plain, they
     become views of one matrix. Packed ones are joined into a copy. ValueError for a
-    model that `Llama` refuses, a bias, an act-order, norms of different ε, and a layer
-    of another kind.
+    model that `Llama` refuses, a bias, an act-order, norms of different ε, a layer of
+    another kind, and a cache in few bits.
     """
 
     def __init__(
         self, model: PreTrainedModel, cache: PagedCache, batch: int, capacity: int
     ) -> None:
-        llama, device = Llama(model), cache.keys.device
+        if isinstance(cache.blocks, SealedBlocks):
+            raise ValueError("the cache's blocks hold codes, and no kernel reads them")
+        llama, device = Llama(model), cache.shape.device
         self.cache, self.batch = cache, batch
         self.texts = torch.zeros(batch, capacity, dtype=torch.int32, device=device)
         self.lengths = self.texts.new_zeros(batch)
@@ -87,7 +90,7 @@ class Writer:
         self.first, self.layers = gains[0], []
         for index, block in enumerate(llama.blocks):
             at, mlp = block.self_attn, block.mlp
-            keys, values = cache.keys[index], cache.values[index]
+            keys, values = cache.blocks.keys[index], cache.blocks.values[index]
             blocks = Blocks(keys, values, self.tables, self.lengths, *turns)
             layer = Layer(
                 qkv=joined_layers([at.q_proj, at.k_proj, at.v_proj]),

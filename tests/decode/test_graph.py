@@ -6,6 +6,7 @@ import torch
 from lib.decode.batching import Engine, generate
 from lib.decode.cache import Full, Shape
 from lib.decode.graph import Writer, matrix_of
+from lib.decode.kivi import KIVI
 from lib.decode.llama import Llama, Span
 from lib.decode.paged import PagedCache
 from lib.decode.requests import Request
@@ -104,6 +105,13 @@ def test_what_cannot_be_written_changes_nothing(small_llama):
     with pytest.raises(Full):
         writer.write(both, 38)
     assert [cache.length(i) for i in (0, 1)] == [4, 8]
+
+
+def test_a_cache_in_few_bits_is_refused(small_llama):
+    model = small_llama(**SHAPE)
+    cache = PagedCache(Shape.of(model), 4, KIVI(4).blocks)
+    with pytest.raises(ValueError, match="hold codes"):
+        Writer(model, cache, 1, capacity=32)
 
 
 def test_layers_without_kernels_are_refused(small_llama):
