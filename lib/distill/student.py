@@ -137,7 +137,8 @@ def train(
                 raise ValueError(f"the loss is {state.losses[-1]} at {state.step=}")
             running.clear()
             student.eval()
-            state.looks.append({"step": state.step} | (look(student) if look else {}))
+            seen = look(student) if look else {}
+            state.looks.append({"step": float(state.step)} | seen)
             student.train()
             _keep(folder, schedule, student, optimizer, state)
             if late:

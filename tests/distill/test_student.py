@@ -1,5 +1,8 @@
 """A run that was interrupted ends as one that was not; two processes are one."""
 
+import socket
+import warnings
+
 import pytest
 import torch
 from torch import distributed as dist
@@ -91,7 +94,11 @@ def one_of_two(rank, port, folder):
 
 
 def test_two_processes_are_one(tmp_path, unused_port):
-    mp.spawn(one_of_two, (unused_port, str(tmp_path)), nprocs=2)
+    with warnings.catch_warnings():  # Python 3.12 warns of threads beside a fork
+        warnings.simplefilter("ignore")
+        mp.start_processes(
+            one_of_two, (unused_port, str(tmp_path)), nprocs=2, start_method="fork"
+        )
     alone = llama_of().requires_grad_(True)
     train(alone, loss, WINDOWS, SCHEDULE)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
@@ -102,8 +109,6 @@ def test_two_processes_are_one(tmp_path, unused_port):
 
 @pytest.fixture
 def unused_port():
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
