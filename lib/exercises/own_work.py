@@ -21,6 +21,7 @@ WITHHELD = {
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),
     "hw_quantization": ROUNDING,
+    "hw_speculative": ("lib.decode",),
 }
 
 

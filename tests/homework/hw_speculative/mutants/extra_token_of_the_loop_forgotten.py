@@ -1,0 +1,8 @@
+"""Draws no token where all guesses are accepted: only the passes tell."""
+
+LOSES = ["bonus_sample"]
+PATCHES = {
+    "sample": {
+        "text += [*guess[:n], drawn(law)]": "text += guess[:n] if 0 < n == len(guess) else [*guess[:n], drawn(law)]",
+    },
+}

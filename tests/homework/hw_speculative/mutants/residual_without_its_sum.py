@@ -1,0 +1,8 @@
+"""Does not divide the residual by its sum."""
+
+LOSES = ["bonus_verify"]
+PATCHES = {
+    "verify": {
+        "missing / missing.sum()": "missing",
+    },
+}
