@@ -20,14 +20,15 @@ from io import StringIO
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel
 
 from lib.data.text import read_text
 from lib.exercises.trial import smollm2
 from lib.models.walk import map_weights
 from lib.quant.uniform.grid import fake_quantize
 
-Model = Callable[[Sequence[int]], Tensor]
+Text = Sequence[int] | Int[Tensor, " tokens"]
+Model = Callable[[Text], Tensor]
 PLAY, FROM = "hamlet", "A little ere the mightiest Julius fell"
 CHARACTERS, PROMPT = 20_000, 40  # characters whose tokens are spoken, and tokens read
 MOST_ROWS = 4096  # of logits that a reader remembers: 30 MB
@@ -42,7 +43,7 @@ def as_text(tokens: object, vocabulary: int) -> list[int]:
         raise ValueError(
             f"a model reads a list of tokens, like [3, 1, 4], not {tokens}"
         )
-    if not (0 <= min(text) and max(text) < vocabulary):
+    if min(text) < 0 or max(text) >= vocabulary:
         raise ValueError(f"{text} has tokens outside a vocabulary of {vocabulary}")
     return list(text)
 
@@ -53,7 +54,7 @@ class Bigram:
 
     logits: Float[Tensor, "vocabulary vocabulary"]
 
-    def __call__(self, tokens: Sequence[int]) -> Float[Tensor, "tokens vocabulary"]:
+    def __call__(self, tokens: Text) -> Float[Tensor, "tokens vocabulary"]:
         """The logits behind each token; ValueError for no tokens."""
         return self.logits[as_text(tokens, len(self.logits))]
 
@@ -104,7 +105,7 @@ class Reader:
         self.read: tuple[int, ...] = ()  # what the cache holds
         self.cache = DynamicCache()
 
-    def __call__(self, tokens: Sequence[int]) -> Float[Tensor, "tokens vocabulary"]:
+    def __call__(self, tokens: Text) -> Float[Tensor, "tokens vocabulary"]:
         """The logits behind each token; ValueError for no tokens."""
         text = tuple(as_text(tokens, len(self.known)))
         before = [text[: n + 1] for n in range(len(text))]

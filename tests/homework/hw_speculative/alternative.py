@@ -1,4 +1,4 @@
-"""Correct, but written otherwise: plain lists, quotients without a minimum, own draws."""
+"""Correct, but written otherwise: plain lists, p / q without a minimum, own draws."""
 
 import math
 import random

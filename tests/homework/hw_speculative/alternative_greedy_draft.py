@@ -1,4 +1,4 @@
-"""Correct: a greedy draft, whose q has all its mass on the guess; the closed formula."""
+"""Correct: a greedy draft, whose q has all its mass on the guess; E by recursion."""
 
 import numpy as np
 import torch

@@ -3,8 +3,8 @@
 LOSES = ["test_generate"]
 PATCHES = {
     "generate": {
-        "text, stop = list(prompt), len(prompt) + new_tokens": """text, stop = list(prompt), len(prompt) + new_tokens
-    mine = list(prompt)""",
+        "text, stop = list(prompt),": """mine = list(prompt)
+    text, stop = list(prompt),""",
         "draft(text + guess)[-1].argmax()))": """draft(mine)[-1].argmax()))
             mine.append(guess[-1])""",
     },

@@ -3,6 +3,6 @@
 LOSES = ["bonus_verify", "bonus_sample"]
 PATCHES = {
     "verify": {
-        "len(draft), p[-1]": "len(draft), torch.eye(p.shape[1]).double()[p[-1].argmax()]",
+        "draft), p[-1]": "draft), torch.eye(p.shape[1]).double()[p[-1].argmax()]",
     },
 }

@@ -3,6 +3,6 @@
 LOSES = ["bonus_sample"]
 PATCHES = {
     "sample": {
-        "text += [*guess[:n], drawn(law)]": "text += guess[:n] if 0 < n == len(guess) else [*guess[:n], drawn(law)]",
+        "+= [*guess[:n],": "+= guess[:n] if 0 < n == len(guess) else [*guess[:n],",
     },
 }

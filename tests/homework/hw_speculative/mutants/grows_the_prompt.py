@@ -3,7 +3,7 @@
 LOSES = ["test_generate"]
 PATCHES = {
     "generate": {
-        "text, stop = list(prompt), len(prompt) + new_tokens": "start, text, stop = len(prompt), prompt, len(prompt) + new_tokens",
+        "text, stop = list(prompt),": "start, text, stop = len(prompt), prompt,",
         "return text[len(prompt) :]": "return text[start:]",
     },
 }

@@ -3,6 +3,7 @@
 LOSES = ["bonus_sample"]
 PATCHES = {
     "sample": {
-        "u = torch.rand(len(guess), generator=generator, dtype=torch.float64)": "u = torch.rand(1, generator=generator, dtype=torch.float64).expand(len(guess))",
+        "n, law = ": """u = u[:1].expand(len(guess))
+        n, law = """,
     },
 }

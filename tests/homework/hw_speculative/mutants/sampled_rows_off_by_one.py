@@ -3,6 +3,6 @@
 LOSES = ["bonus_sample"]
 PATCHES = {
     "sample": {
-        "[len(text) - 1 :].double()": "[max(len(text) - 2, 0) :][: len(guess) + 1].double()",
+        "[len(text) - 1 :]": "[max(len(text) - 2, 0) :][: len(guess) + 1]",
     },
 }
