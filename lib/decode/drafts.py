@@ -99,18 +99,24 @@ class LookUp:
         return [self.guess(list(one.tokens), one.count) for one in asked]
 
     def guess(self, tokens: list[int], count: int) -> Guess:
+        """The same as a guess: all of q lies on each token."""
+        followed = self.followed(tokens, count)
+        q = torch.zeros(len(followed), self.vocabulary, dtype=torch.float64)
+        q[range(len(followed)), followed] = 1
+        return Guess(followed, q)
+
+    def followed(self, tokens: list[int], count: int) -> list[int]:
         """What followed the last earlier occurrence of the text's end."""
-        followed: list[int] = []
+        text = list(tokens)
         for n in range(min(self.longest, len(tokens) - 1), 0, -1):
             end = tokens[-n:]
             starts = range(len(tokens) - n - 1, -1, -1)
             at = next((s for s in starts if tokens[s : s + n] == end), None)
             if at is not None:
-                followed = tokens[at + n : at + n + count]
+                for place in range(at + n, at + n + count):
+                    text.append(text[place])  # perhaps a guess: a loop goes on
                 break
-        q = torch.zeros(len(followed), self.vocabulary, dtype=torch.float64)
-        q[range(len(followed)), followed] = 1
-        return Guess(followed, q)
+        return text[len(tokens) :]
 
     def free(self, sequence: int) -> None:
         """Nothing is kept of a text."""
