@@ -9,7 +9,7 @@ written, once; speculative_replay.py tells what every draft length would have do
 Loops flatter drafts, so that everything is counted twice: over all tokens, and over
 those before a text first repeats eight of its tokens. The engine itself runs a few of
 the rows, and must agree. Taught in notebooks/15.
-Read in order: speculative_replay.py; `written`, `leaving`, `readers`, `measure`, `main`.
+Read in order: speculative_replay.py; `written`, `leaving`, `readers`, `measure`.
 """
 
 import argparse
