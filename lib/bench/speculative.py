@@ -1,6 +1,6 @@
 """Tokens a target pass and acceptance of every draft, on three kinds of text.
 
-    python -m lib.bench speculative            # about twenty minutes on one core
+    python -m lib.bench speculative            # some minutes on one core
     python -m lib.bench speculative --draft FOLDER    # beside another model as draft
 
 SmolLM2 writes: greedily, and sampled at temperature 1. Then each draft reads what was
@@ -44,8 +44,8 @@ from lib.models.walk import mapped_weights
 from lib.progress import progress
 from lib.quant import fake_quantize
 
-NEW, SAMPLED, PER_TEXT, GROUP = 128, 64, 2, 64
-BITS, EXITS, CALIBRATION = (4, 3), (12, 24, 28), 5  # windows of 512
+NEW, SAMPLED, GROUP = 128, 64, 64
+BITS, EXITS, CALIBRATION = (4, 3), (12, 24), 5  # windows of 512
 ONCE = Sampling(temperature=1.0)
 SPANS = (1, 2, 3, 5, 9, 17, 33, 65)
 Reader = Callable[[Tensor, int], dict[str, Tensor]]  # ids, how many rows to skip
@@ -57,19 +57,22 @@ def engine_of(model: PreTrainedModel, **how: Any) -> Engine:
 
 
 def written(
-    model: PreTrainedModel,
-    prompts: Sequence[list[int]],
-    sampling: Sampling,
-    end: int,
-    new: int,
-) -> list[Text]:
-    """What the target writes, all prompts at once."""
+    model: PreTrainedModel, prompts: dict[str, list[list[int]]], end: int
+) -> tuple[dict[str, list[Text]], dict[str, list[Text]]]:
+    """What the target writes greedily, and sampled, by kind; all texts at once."""
+    flat = [(kind, prompt) for kind in KINDS for prompt in prompts[kind]]
+    ways = ((Sampling(), NEW), (ONCE, SAMPLED))
     requests = [
         Request(tuple(prompt), new, sampling, seed=seed, stop=frozenset({end}))
-        for seed, prompt in enumerate(prompts)
+        for sampling, new in ways
+        for seed, (_, prompt) in enumerate(flat)
     ]
-    answers = generate(engine_of(model), requests)
-    return list(zip(prompts, answers, strict=True))
+    answers = generate(engine_of(model, batch=len(requests)), requests)
+    found: tuple[dict[str, list[Text]], dict[str, list[Text]]] = ({}, {})
+    for place, answer in enumerate(answers):
+        way, (kind, prompt) = found[place // len(flat)], flat[place % len(flat)]
+        way.setdefault(kind, []).append((prompt, answer))
+    return found
 
 
 def leaving(model: PreTrainedModel, bridges: dict[int, Tensor]) -> Reader:
@@ -121,16 +124,13 @@ def rows_of(reader: Reader, text: Text) -> dict[str, Tensor]:
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: Any, drafts: Sequence[str]
+    model: PreTrainedModel, tokenizer: Any, drafts: Sequence[str], per_text: int
 ) -> dict[str, Any]:
     """Every draft on every kind of text, greedy and sampled."""
     end = tokenizer.eos_token_id
-    greedy, sampled = {}, {}
     kept: dict[tuple[str, str], list[Guesser]] = {}
-    for kind in progress(KINDS, "writing"):
-        prompts = prompts_of(kind, tokenizer, per_text=PER_TEXT)
-        greedy[kind] = written(model, prompts, Sampling(), end, NEW)
-        sampled[kind] = written(model, prompts, ONCE, end, SAMPLED)
+    prompts = {kind: prompts_of(kind, tokenizer, per_text=per_text) for kind in KINDS}
+    greedy, sampled = written(model, prompts, end)
     loops = {kind: [before_loop(new) for _, new in greedy[kind]] for kind in KINDS}
     result: dict[str, Any] = {
         "texts": {
@@ -195,14 +195,14 @@ def confirmed(
     greedy: dict[str, list[Text]],
     kept: dict[tuple[str, str], list[Guesser]],
 ) -> list[dict[str, Any]]:
-    """The engine itself, with two drafts of 4 on four texts a kind, and the replay."""
+    """The engine itself, with two drafts of 4 on a text a kind, and the replay."""
     found, copy = [], load_model()[0]
     nearest = partial(fake_quantize, bits=4, group=GROUP)
     with mapped_weights(copy, lambda _, w: nearest(w)):
         for name in ("look-up", "itself in 4 bits"):
             for kind in KINDS:
                 engine_passes, replayed, same = 0, 0, True
-                some = list(zip(greedy[kind], kept[name, kind], strict=True))[::2]
+                some = list(zip(greedy[kind], kept[name, kind], strict=True))[:1]
                 for (prompt, new), guess in some:
                     draft = LookUp(model.config.vocab_size)
                     by = draft if name == "look-up" else ModelDraft.of(copy)
@@ -219,11 +219,12 @@ def confirmed(
 def span_times(model: PreTrainedModel, known: int = 128) -> dict[str, float]:
     """Processor milliseconds of one pass over K tokens, the best of 15."""
     llama, best = Llama(model), {}
+    cache = ContiguousCache(Shape.of(model))
+    llama([Span(0, tuple(range(1, known + 1)), 0)], cache)
     for size in SPANS:
         times = []
         for _ in range(15):
-            cache = ContiguousCache(Shape.of(model))
-            llama([Span(0, tuple(range(1, known + 1)), 0)], cache)
+            cache.truncate(0, known)
             begin = time.process_time()
             llama([Span(0, tuple(range(1, size + 1)), size)], cache)
             times.append(time.process_time() - begin)
@@ -232,7 +233,10 @@ def span_times(model: PreTrainedModel, known: int = 128) -> dict[str, float]:
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """Other models to draft with."""
+    """How many prompts, and other models to draft with."""
+    parser.add_argument(
+        "--per-text", type=int, default=1, help="a fourth of the prompts of a kind"
+    )
     parser.add_argument(
         "--draft", action="append", default=[], help="a model as load_model takes it"
     )
@@ -242,11 +246,11 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
     model, tokenizer = load_model()
-    results = measure(model, tokenizer, options.draft)
+    results = measure(model, tokenizer, options.draft, options.per_text)
     results["span_ms"] = span_times(model)
     how = (
-        f"{4 * PER_TEXT} prompts a kind, up to {NEW} new tokens, float32; ridge maps "
-        f"of {CALIBRATION} calibration windows of 512; round-to-nearest in groups of "
+        f"{4 * options.per_text} prompts a kind, up to {NEW} new tokens, float32; ridge "
+        f"maps of {CALIBRATION} calibration windows of 512; round-to-nearest in groups of "
         f"{GROUP}; `overlap` is the mean of Σ min(p, q) on texts of {SAMPLED} tokens "
         "sampled at temperature 1, a seed a prompt; `span_ms` are "
         "processor milliseconds on a busy machine"
