@@ -249,10 +249,10 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     results = measure(model, tokenizer, options.draft, options.per_text)
     results["span_ms"] = span_times(model)
     how = (
-        f"{4 * options.per_text} prompts a kind, up to {NEW} new tokens, float32; ridge "
-        f"maps of {CALIBRATION} calibration windows of 512; round-to-nearest in groups of "
-        f"{GROUP}; `overlap` is the mean of Σ min(p, q) on texts of {SAMPLED} tokens "
-        "sampled at temperature 1, a seed a prompt; `span_ms` are "
+        f"{4 * options.per_text} prompts a kind, up to {NEW} new tokens, float32; "
+        f"ridge maps of {CALIBRATION} calibration windows of 512; round-to-nearest in "
+        f"groups of {GROUP}; `overlap` is the mean of Σ min(p, q) on texts of "
+        f"{SAMPLED} tokens sampled at temperature 1, a seed a prompt; `span_ms` are "
         "processor milliseconds on a busy machine"
     )
     print(record(run, results, protocol=how, device=processor_name()).name)

@@ -35,8 +35,8 @@ def passes_of_a_text(passes: Sequence[tuple[Sequence[str], int, str]]) -> Figure
         for place, token in enumerate(drafted):
             fate = "accepted" if place < accepted else "untested"
             fate = "refused" if place == accepted else fate
-            token_box(ax, place, row, token, fate)
-        token_box(ax, accepted, row + 0.45, extra, "extra")
+            token_box(ax, float(place), float(row), token, fate)
+        token_box(ax, float(accepted), row + 0.45, extra, "extra")
     for colour, label in FATE.values():
         ax.add_patch(Rectangle((-9, -9), 0, 0, facecolor=colour, label=label))
     ax.set(xlim=(-0.05, wide), ylim=(len(passes), -0.1), yticks=[])
@@ -141,7 +141,7 @@ def drafts_by_kind(
 
 
 def lines(
-    curves: Mapping[str, Mapping[float, float]],
+    curves: Mapping[str, Mapping[int, float]],
     *,
     x: str,
     y: str,
