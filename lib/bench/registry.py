@@ -161,6 +161,8 @@ BENCHMARKS = {
             "requests answered on a CPU: the engine beside transformers",
             "CPU",
             "answers",
+        ),
+        Benchmark(
             "speculative",
             "lib.bench.speculative",
             "tokens a target pass and acceptance of every draft, on three texts",
