@@ -177,6 +177,13 @@ BENCHMARKS = {
             "speculative_power",
         ),
         Benchmark(
+            "speculative_spans",
+            "lib.bench.speculative_spans",
+            "what a pass over several tokens costs a processor",
+            "CPU",
+            "speculative_spans",
+        ),
+        Benchmark(
             "speculative_assisted",
             "lib.bench.speculative_assisted",
             "passes and processor seconds beside transformers' assisted generation",

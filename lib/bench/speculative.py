@@ -13,7 +13,6 @@ Read in order: speculative_replay.py; `written`, `leaving`, `readers`, `measure`
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -36,7 +35,7 @@ from lib.data.text import calibration_windows
 from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import LookUp, ModelDraft, fit_bridge
-from lib.decode.llama import Llama, Span
+from lib.decode.llama import Llama
 from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
 from lib.models.load import load_model
@@ -47,7 +46,6 @@ from lib.quant import fake_quantize
 NEW, SAMPLED, GROUP = 128, 64, 64
 BITS, EXITS, CALIBRATION = (4, 3), (12, 24), 5  # windows of 512
 ONCE = Sampling(temperature=1.0)
-SPANS = (1, 2, 3, 5, 9, 17, 33, 65)
 Reader = Callable[[Tensor, int], dict[str, Tensor]]  # ids, how many rows to skip
 
 
@@ -216,22 +214,6 @@ def confirmed(
     return found
 
 
-def span_times(model: PreTrainedModel, known: int = 128) -> dict[str, float]:
-    """Processor milliseconds of one pass over K tokens, the best of 15."""
-    llama, best = Llama(model), {}
-    cache = ContiguousCache(Shape.of(model))
-    llama([Span(0, tuple(range(1, known + 1)), 0)], cache)
-    for size in SPANS:
-        times = []
-        for _ in range(15):
-            cache.truncate(0, known)
-            begin = time.process_time()
-            llama([Span(0, tuple(range(1, size + 1)), size)], cache)
-            times.append(time.process_time() - begin)
-        best[str(size)] = 1e3 * min(times)
-    return best
-
-
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """How many prompts, and other models to draft with."""
     parser.add_argument(
@@ -247,13 +229,11 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
     model, tokenizer = load_model()
     results = measure(model, tokenizer, options.draft, options.per_text)
-    results["span_ms"] = span_times(model)
     how = (
         f"{4 * options.per_text} prompts a kind, up to {NEW} new tokens, float32; "
         f"ridge maps of {CALIBRATION} calibration windows of 512; round-to-nearest in "
         f"groups of {GROUP}; `overlap` is the mean of Σ min(p, q) on texts of "
-        f"{SAMPLED} tokens sampled at temperature 1, a seed a prompt; `span_ms` are "
-        "processor milliseconds on a busy machine"
+        f"{SAMPLED} tokens sampled at temperature 1, a seed a prompt"
     )
     print(record(run, results, protocol=how, device=processor_name()).name)
     return all(row["same_text"] for row in results["engine"])
