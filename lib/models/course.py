@@ -68,7 +68,10 @@ def list_hashes(weights: Path = WEIGHTS) -> None:
 def draft_model(
     folder: Path, smollm2: Path, dtype: torch.dtype = torch.float32
 ) -> LlamaForCausalLM:
-    """The draft of `folder`, over the embeddings in the folder of SmolLM2."""
+    """The draft of `folder`, over the embeddings in the folder of SmolLM2.
+
+    ValueError for a file that lacks tensors, or has others.
+    """
     with safe_open(smollm2 / "model.safetensors", "pt") as file:
         embeddings = file.get_tensor("model.embed_tokens.weight").to(dtype)
     stored = load_file(folder / "model.safetensors")

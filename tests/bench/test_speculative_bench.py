@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.bench.speculative_replay import counted, guesses, looked_up, replay
-from lib.bench.speculative_texts import before_loop, prompts_of
+from lib.bench.drafts.replay import counted, guesses, looked_up, replay
+from lib.bench.drafts.texts import before_loop, prompts_of
 from lib.decode.batching import Engine
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import LookUp, ModelDraft

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.bench.speculative_power import (
+from lib.bench.drafts.power import (
     DRAFTED,
     FAINT,
     FIRST,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.bench.speculative_power import DRAFTED, FIRST, TABLES
+from lib.bench.drafts.power import DRAFTED, FIRST, TABLES
 from lib.decode import speculative
 from lib.decode.law import chi_squared, critical, target_law
 from lib.decode.sampling import draw

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lib.bench.record import Run, processor_name, record
-from lib.bench.speculative_replay import (
+from lib.bench.drafts.replay import (
     Guesser,
     Text,
     counted,
@@ -30,7 +29,8 @@ from lib.bench.speculative_replay import (
     looked_up,
     replay,
 )
-from lib.bench.speculative_texts import KINDS, before_loop, prompts_of
+from lib.bench.drafts.texts import KINDS, before_loop, prompts_of
+from lib.bench.record import Run, processor_name, record
 from lib.data.text import calibration_windows
 from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Shape
@@ -95,7 +95,10 @@ def leaving(model: PreTrainedModel, bridges: dict[int, Tensor]) -> Reader:
 def readers(
     model: PreTrainedModel, windows: Tensor, drafts: Sequence[str]
 ) -> Iterator[Reader]:
-    """Everybody who reads, the target first; its weights are right while it is used."""
+    """Everybody who reads, the target first; its weights are right while it is used.
+
+    ValueError for a draft with another vocabulary.
+    """
 
     def alone(name: str, by: PreTrainedModel) -> Reader:
         return lambda ids, skip: {name: by(ids[None]).logits[0, skip:]}

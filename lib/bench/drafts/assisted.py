@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from lib.bench.drafts.acceptance import GROUP, engine_of
+from lib.bench.drafts.texts import KINDS, prompts_of
 from lib.bench.record import Run, processor_name, record
-from lib.bench.speculative import GROUP, engine_of
-from lib.bench.speculative_texts import KINDS, prompts_of
 from lib.decode.batching import generate
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import Draft, LookUp, ModelDraft

@@ -1,0 +1,3 @@
+"""What drafts are worth: how many of their tokens stay, at what cost, and whether the
+text's distribution stays what it was.
+"""
