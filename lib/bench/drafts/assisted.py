@@ -32,7 +32,7 @@ from lib.models.walk import map_weights
 from lib.progress import progress
 from lib.quant import fake_quantize
 
-NEW, LENGTH, BITS = 64, 4, 4
+NEW, LENGTH, BITS = 32, 4, 4
 Way = Callable[[list[int]], list[int]]  # a prompt to what is written
 
 
