@@ -17,6 +17,7 @@ ROUNDING = ("lib.quant", *PACKED, "lib.models.rescale", "lib.models.gguf_file")
 WITHHELD = {
     "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
     "hw_kernels": PACKED,
+    "hw_kv_cache": ("lib.decode", *ROUNDING),
     "hw_linear": ROUNDING,
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),

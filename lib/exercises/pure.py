@@ -23,22 +23,28 @@ def pure(function: Callable) -> Callable:
         value = function(*args, **kwargs)
         for number, (now, was) in enumerate(zip(args, before[0], strict=True)):
             if not unchanged(now, was):
-                raise AssertionError(told(function, f"{ordinal(number)} argument"))
+                which = f"{ordinal(number)} argument"
+                raise AssertionError(told(function, which, now))
         for name, now in kwargs.items():
             if not unchanged(now, before[1][name]):
-                raise AssertionError(told(function, f"argument {name}"))
+                raise AssertionError(told(function, f"argument {name}", now))
         return value
 
     called.__name__ = getattr(function, "__name__", "a function")
     return called
 
 
-def told(function: Callable, which: str) -> str:
+def told(function: Callable, which: str, argument: Any) -> str:
     """What is wrong, and what to do about it."""
     name = getattr(function, "__name__", "a function")
+    advice = (
+        "Work on a copy (x.clone()), and without functions that end in an underscore"
+    )
+    if not isinstance(argument, Tensor):
+        advice = "Work on a copy (copy.deepcopy(x)): what lies inside counts, too"
     return (
         f"{name} changes its {which} in place, and its caller still needs that. "
-        "Work on a copy (x.clone()), and without functions that end in an underscore"
+        f"{advice}"
     )
 
 

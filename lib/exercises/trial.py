@@ -6,8 +6,10 @@ and a perplexity is remembered by the SHA-256 of the weights that it belongs to.
 
     fp32 = perplexity_with(lambda name, w: w)
     rounded = perplexity_with(lambda name, w: fake_quantize(w, bits=4, group=64))
+    short = continued_with(lambda keys, values: (fewer(keys), fewer(values)))
 
-Read in order: `smollm2`, `perplexity_with`, `mean_squares`, `second_moments`.
+Read in order: `smollm2`, `perplexity_with`, `continued_with`, `mean_squares`,
+`second_moments`.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,9 +18,11 @@ from functools import cache
 from hashlib import sha256
 from io import StringIO
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch.nn.functional import cross_entropy
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.data.text import read_text, token_windows
 from lib.models.evaluate import EvaluationProtocol, perplexity
@@ -28,8 +32,10 @@ from lib.models.walk import Mapper, linear_layers, mapped_weights
 
 HAMLET = EvaluationProtocol("hamlet", tokens=256, window=256)  # measured on
 KING_LEAR = EvaluationProtocol("king-lear", tokens=128, window=128)  # calibrated on
+SCENE = EvaluationProtocol("hamlet", tokens=378, window=378)  # read, then continued
 CHARACTERS = 16  # of a text that are read for each token: four make one, as a rule
 
+CacheMapper = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 _measured: dict[bytes, float] = {}
 
 
@@ -62,6 +68,51 @@ def perplexity_with(
         if seen.digest() not in _measured:
             _measured[seen.digest()] = perplexity(model, windows(protocol))
     return _measured[seen.digest()]
+
+
+def continued_with(
+    fn: CacheMapper, read: int = 250, protocol: EvaluationProtocol = SCENE
+) -> float:
+    """Perplexity of a text's end, its first `read` tokens remembered as fn would.
+
+    The model reads those; then fn(keys, values), both (read, heads, d), stands in for
+    what each layer remembers of them, and the rest follows. `fn` gets copies, and must
+    keep shapes and return finite numbers, else ValueError.
+    """
+    model, _ = smollm2()
+    seen, made = sha256(repr((protocol, read)).encode()), []
+    for layer, (keys, values) in enumerate(_remembered(read, protocol)):
+        new = fn(keys.clone(), values.clone())
+        for was, now in zip((keys, values), new, strict=True):
+            if now.shape != was.shape or not now.isfinite().all():
+                raise ValueError(
+                    f"layer {layer}: {tuple(now.shape)} for {tuple(was.shape)}, or not "
+                    "finite"
+                )
+            seen.update(now.to(was).contiguous().numpy())
+        made.append(tuple(x.to(keys).transpose(0, 1)[None] for x in new))
+    if seen.digest() not in _measured:
+        (text,) = windows(protocol)
+        with torch.inference_mode():
+            cache = DynamicCache(made)
+            logits = model(text[None, read:], past_key_values=cache).logits[0]
+        loss = cross_entropy(logits[:-1], text[read + 1 :])
+        _measured[seen.digest()] = loss.exp().item()
+    return _measured[seen.digest()]
+
+
+@cache
+def _remembered(
+    read: int, protocol: EvaluationProtocol
+) -> list[tuple[Float[Tensor, "read heads d"], Float[Tensor, "read heads d"]]]:
+    """Each layer's keys and values of a text's first `read` tokens."""
+    (text,) = windows(protocol)
+    with torch.inference_mode():
+        known = smollm2()[0](text[None, :read]).past_key_values
+    return [
+        (layer.keys[0].transpose(0, 1), layer.values[0].transpose(0, 1))
+        for layer in known.layers
+    ]
 
 
 def mean_squares(

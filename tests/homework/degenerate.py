@@ -271,7 +271,10 @@ class Trial:
     @classmethod
     def installed(cls) -> contextlib.AbstractContextManager:
         """Replace what lib.exercises.trial measures, for the length of a `with`."""
-        measured = ("perplexity_with", "mean_squares", "second_moments")
+        measured = (
+            *("perplexity_with", "continued_with"),
+            *("mean_squares", "second_moments"),
+        )
         return mock.patch.multiple(
             trial, **{name: getattr(cls, name) for name in measured}
         )
@@ -285,6 +288,17 @@ class Trial:
         assert new.shape == weight.shape and new.isfinite().all()
         kept = torch.cosine_similarity(new.flatten(), weight.flatten(), dim=0)
         return 1.0 if kept > 0.5 else math.inf
+
+    @staticmethod
+    def continued_with(fn: Callable, read: int = 250, protocol: Any = None) -> float:
+        """1 where `fn` keeps a layer's keys and values alike, infinity elsewhere."""
+        draw = torch.Generator().manual_seed(8)
+        given = torch.randn(2, read, 3, 64, generator=draw)
+        for was, now in zip(given, fn(*given.clone()), strict=True):
+            assert now.shape == was.shape and now.isfinite().all()
+            if torch.cosine_similarity(now.flatten(), was.flatten(), dim=0) < 0.5:
+                return math.inf
+        return 1.0
 
     @staticmethod
     def mean_squares(names: Any = None, protocol: Any = None) -> Any:
