@@ -5,6 +5,10 @@
 
 Nothing broadcasts: an empty answer, a row too few or a number in place of a matrix has
 another shape. NaN agrees with NaN only.
+
+    same("slots", slots, [6, 7, 8], "Block 1 has two places left.")
+
+is the same for plain data: numbers, strings, lists, tuples and dicts.
 """
 
 from typing import Any
@@ -52,6 +56,23 @@ def agree(
         raise AssertionError(
             f"{name}{place} is {got}, and it should be {want}{many}{end}"
         )
+
+
+def same(name: str, yours: Any, expected: Any, why: str = "") -> None:
+    """Raise AssertionError unless plain data has the type that is due, and equals it.
+
+    What stands in a list is compared by its value alone: there 2.0 is equal to 2.
+    """
+    end = f". {why}" if why else ""
+    if type(yours) is not type(expected):
+        types = f"{type(yours).__name__}, and it should be {type(expected).__name__}"
+        raise AssertionError(f"{name} is {types}{end}")
+    try:
+        equal = yours == expected
+    except Exception:  # what stands in a list may be anything
+        equal = False
+    if equal is not True:
+        raise AssertionError(f"{name} is {yours!r}, and it should be {expected!r}{end}")
 
 
 def kind(value: Any) -> str:

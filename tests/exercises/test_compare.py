@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.exercises.compare import agree, apart
+from lib.exercises.compare import agree, apart, same
 
 X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -67,3 +67,27 @@ def test_integers_are_exact_beyond_2_to_the_53():
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_two_numbers_that_differ_never_look_alike(a, b):
     assert (a == b) or len(set(apart(a, b))) == 2
+
+
+@pytest.mark.parametrize(
+    ("yours", "expected"),
+    [
+        (2.0, 2),
+        (True, 1),
+        (None, 0),
+        ((1, 2), [1, 2]),
+        ([1, 2], [2, 1]),
+        ({"ada": 1}, {"ada": 1, "bob": 0}),
+        ([math.nan], [1]),
+        ([torch.ones(2)], [1]),
+        ({"ada": torch.zeros(0)}, {"ada": 0}),
+    ],
+)
+def test_plain_data_is_compared_with_its_type(yours, expected):
+    with pytest.raises(AssertionError, match=r"x is .* should be .*Look there"):
+        same("x", yours, expected, "Look there.")
+
+
+@pytest.mark.parametrize("value", [3, "a", (1, [2.5]), {"ada": [0, 1]}, []])
+def test_what_is_the_same_passes(value):
+    same("x", value, value)

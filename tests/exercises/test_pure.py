@@ -31,6 +31,13 @@ def test_an_argument_by_name_is_named():
         pure(spoil)(codes=torch.zeros(3, dtype=torch.uint8))
 
 
+def test_the_advice_is_for_what_was_changed():
+    for argument, advice in ((torch.ones(2), "clone"), ({"a": [1]}, "deepcopy")):
+        spoil = pure(lambda x: x.clear() if isinstance(x, dict) else x.zero_())
+        with pytest.raises(AssertionError, match=advice):
+            spoil(argument)
+
+
 def test_what_changes_nothing_returns_its_value():
     x = torch.tensor([1.0, math.nan])
     assert pure(lambda x, n, *, f: f(x.numel() + n))(x, 2, f=lambda n: 10 * n) == 40

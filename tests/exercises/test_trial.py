@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from lib.exercises import trial
 from lib.models.evaluate import EvaluationProtocol, perplexity
@@ -83,6 +84,37 @@ def test_what_is_no_weight_is_refused(measurements):
     assert not measurements
 
 
+def test_what_is_remembered_decides_how_a_text_goes_on(measurements):
+    """Kept as it is, the cache changes nothing: the whole text in one pass says so."""
+    model, tokenizer = trial.smollm2()
+    protocol, read = EvaluationProtocol("hamlet", tokens=48, window=48), 30
+    (text,) = protocol.windows(tokenizer)
+    with torch.inference_mode():
+        logits = model(text[None]).logits[0, read:-1]
+    whole = cross_entropy(logits, text[read + 1 :]).exp().item()
+
+    def kept(keys, values):
+        assert keys.shape == values.shape == (read, 3, 64)
+        return keys, values
+
+    continued = trial.continued_with(kept, read, protocol)
+    assert continued == pytest.approx(whole, rel=1e-4)  # sums in another order
+    swapped = trial.continued_with(lambda k, v: (v, k), read, protocol)
+    assert swapped > 2 * whole
+    assert trial.continued_with(kept, read, protocol) == continued
+
+
+def test_what_is_no_cache_is_refused():
+    wrong = {
+        "layer 0: .*, or not finite": lambda k, v: (k / 0, v),
+        "layer 0: .2, 3, 64. for .3, 3, 64.": lambda k, v: (k, v[:2]),
+    }
+    short = EvaluationProtocol("hamlet", tokens=8, window=8)
+    for said, change in wrong.items():
+        with pytest.raises(ValueError, match=said):
+            trial.continued_with(change, 3, short)
+
+
 def test_moments_are_means_over_the_inputs():
     x = capture_inputs(trial.smollm2()[0], NAMES, trial.windows(SHORT))
     squares = trial.mean_squares(NAMES, SHORT)
@@ -125,3 +157,36 @@ def test_the_perplexities_that_hw_quantization_names_are_measured():
         assert abs(number - reached) <= 0.5, (
             f"{number} is said, and {reached:.2f} measured"
         )
+
+
+def test_the_perplexities_that_hw_kv_cache_names_are_measured():
+    """In fp32, and below the target only with the two axes that its solution takes."""
+    path = ROOT / "solutions/hw_kv_cache/hw_kv_cache.ipynb"
+    text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
+    said = float(re.search(r"cache in fp32 it is about (\d+\.\d)", text)[1])
+    target = float(re.search(r"must be below (\d+)", text)[1])
+    assert f"{target}" in text, "the test has another target than the text"
+    reached = trial.continued_with(lambda k, v: (k, v))
+    assert abs(reached - said) <= 0.1, f"{said} is said, and {reached:.2f} measured"
+
+    def rounded(x):
+        runs = x.unflatten(-1, (-1, 32))
+        low, high = runs.aminmax(dim=-1, keepdim=True)
+        step = (high - low) / 3
+        return (low + step * ((runs - low) / step).round()).flatten(-2)
+
+    def along_the_tokens(x):
+        whole = len(x) // 32 * 32
+        runs = rounded(x[:whole].permute(1, 2, 0)).permute(2, 0, 1)
+        return torch.cat((runs, x[whole:]))
+
+    ways = (along_the_tokens, rounded)
+    found = {
+        (of_keys, of_values): trial.continued_with(
+            lambda k, v, f=of_keys, g=of_values: (f(k), g(v))
+        )
+        for of_keys in ways
+        for of_values in ways
+    }
+    best = found.pop(ways)
+    assert 1.05 * best < target < min(found.values()) / 1.05, (best, found)

@@ -63,11 +63,11 @@ def test_an_answer_is_functions_with_the_body_left_out(cells):
 
 
 def speaks(node):
-    """Whether a check has a message, as `agree` always has; None for all else."""
+    """Whether a check has a message, as `agree` and `same` have; None for all else."""
     match node:
         case ast.Assert(msg=message):
             return message is not None
-        case ast.Call(ast.Name("agree" | "agree_or_follow")):
+        case ast.Call(ast.Name("agree" | "agree_or_follow" | "same")):
             return True
     return None
 
@@ -88,6 +88,7 @@ def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
             "assert",
             "agree(",
             "agree_or_follow(",
+            "same(",
             "float(",
             *(f"{name}(" for name in own),
         ]

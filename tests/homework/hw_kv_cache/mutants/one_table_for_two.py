@@ -1,8 +1,0 @@
-"""Gives both requests the same list."""
-
-LOSES = ["test_fork"]
-PATCHES = {
-    "fork": {
-        "other: list(table)": "other: table",
-    },
-}
