@@ -17,7 +17,7 @@ from lib.quant.uniform.grouped import RoundToNearest
 
 CACHES = {
     "contiguous": ContiguousCache,
-    "paged": lambda shape: PagedCache(shape, blocks=64),
+    "paged": lambda shape: PagedCache(shape, count=64),
 }
 # Sums of products in another order: some tens of roundings of numbers of size 1.
 TOLERANCE = {"rtol": 1e-5, "atol": 2e-6}
@@ -115,7 +115,7 @@ def test_smollm2(smollm2):
         "Now is the winter of our discontent made glorious summer by this sun of York"
     )
     tokens = tuple(tokenizer(text).input_ids)
-    cache = PagedCache(Shape.of(model), blocks=4)
+    cache = PagedCache(Shape.of(model), count=4)
     llama = Llama(model)
     first = llama([Span(1, tokens[:9], 9)], cache)
     rest = [llama([Span(1, (token,))], cache) for token in tokens[9:]]
@@ -127,7 +127,7 @@ def test_smollm2(smollm2):
 
 def test_a_failed_pass_leaves_the_cache_as_it_was(small_llama, monkeypatch):
     model = small_llama()
-    llama, cache = Llama(model), PagedCache(Shape.of(model), blocks=4)
+    llama, cache = Llama(model), PagedCache(Shape.of(model), count=4)
     llama([Span(1, tokens_of(5))], cache)
     with monkeypatch.context() as broken:
         broken.setattr(llama, "blocks", [*llama.blocks, None])
