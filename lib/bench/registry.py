@@ -156,6 +156,13 @@ BENCHMARKS = {
             "ptq_best",
         ),
         Benchmark(
+            "structured",
+            "lib.bench.structured",
+            "perplexity with layers, neurons or heads cut out, by every score",
+            "CPU",
+            "structured",
+        ),
+        Benchmark(
             "answers",
             "lib.bench.serving.answers",
             "requests answered on a CPU: the engine beside transformers",

@@ -1,0 +1,73 @@
+"""A gate at 1 changes nothing, and its gradient is what a head is worth."""
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from lib.models.structure.gates import gated, head_gradients, watch_structure
+from tests.conftest import llama_of
+
+WINDOWS = torch.arange(30).view(3, 10)
+
+
+def model():
+    """Two heads over one key."""
+    return llama_of()
+
+
+def loss_of(net, window, **gates):
+    """The mean loss of one window."""
+    with torch.no_grad(), gated(net, **gates):
+        return cross_entropy(net(window[None]).logits[0, :-1], window[1:]).item()
+
+
+def test_open_gates_change_nothing_and_leave_nothing_behind():
+    net = model()
+    plain = net(WINDOWS).logits
+    with gated(net, heads=torch.ones(2, 2), neurons=torch.ones(2, 24)):
+        assert torch.equal(net(WINDOWS).logits, plain)
+    with gated(net, heads=torch.zeros(2, 2)):
+        assert not torch.equal(net(WINDOWS).logits, plain)
+    assert torch.equal(net(WINDOWS).logits, plain)
+
+
+def test_gradients_are_finite_differences_one_window_at_a_time():
+    net = model().double()
+    found = head_gradients(net, WINDOWS)
+    assert found.shape == (3, 2, 2)
+    for layer, head in ((0, 0), (0, 1), (1, 1)):
+        up, down = torch.ones(2, 2).double(), torch.ones(2, 2).double()
+        up[layer, head] += 1e-2
+        down[layer, head] -= 1e-2
+        for row, window in enumerate(WINDOWS):
+            slope = loss_of(net, window, heads=up) - loss_of(net, window, heads=down)
+            assert found[row, layer, head].item() == pytest.approx(
+                slope / 2e-2, rel=1e-2, abs=1e-5
+            )
+    assert not any(w.requires_grad or w.grad is not None for w in net.parameters())
+
+
+def test_what_is_watched_is_what_the_parts_make():
+    net = model()
+    with torch.no_grad():
+        streams = net(WINDOWS, output_hidden_states=True).hidden_states
+    neurons, influence = watch_structure(net, WINDOWS, batch=2)
+    cosine = cosine_similarity(*streams[:2], dim=-1)
+    assert influence[0].score == pytest.approx(1 - cosine.mean().item(), abs=1e-6)
+    assert influence[1].tokens == WINDOWS.numel()
+    block = net.model.layers[0]
+    with torch.no_grad():
+        kept: list[torch.Tensor] = []
+        handle = block.mlp.down_proj.register_forward_pre_hook(
+            lambda _, args: kept.append(args[0])
+        )
+        net(WINDOWS)
+        handle.remove()
+    expected = kept[0].double().abs().mean(1).norm(dim=0)
+    torch.testing.assert_close(neurons[0].score, expected, rtol=1e-5, atol=1e-9)
+
+
+def test_refusals():
+    wrong = gated(model(), heads=torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"gates of heads are \(2, 3\)"), wrong:
+        pass
