@@ -21,7 +21,8 @@ from torch import distributed as dist
 from lib.data.text import HELD_OUT
 from lib.distill.corpus import HELD_OUT_TOPICS, REPEATED
 from lib.distill.recipes import RECIPES, SCHEDULES, Made, Place
-from lib.models.course import WEIGHTS, draft_model, list_hashes, save_draft
+from lib.distill.save_draft import save_draft
+from lib.models.course import WEIGHTS, draft_model, list_hashes
 from lib.models.load import _cached_smollm2
 
 

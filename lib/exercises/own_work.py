@@ -13,7 +13,10 @@ PACKED = (  # what holds codes, and all that leans on it
     *("lib.kernels", "lib.layers"),
     *("lib.models.quantize", "lib.models.packed_file"),
 )
-ROUNDING = ("lib.quant", *PACKED, "lib.models.rescale", "lib.models.gguf_file")
+ROUNDING = (  # lib.prune stores what it leaves in few bits
+    *("lib.quant", "lib.prune", *PACKED),
+    *("lib.models.rescale", "lib.models.gguf_file", "lib.models.structure"),
+)
 WITHHELD = {
     "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
     "hw_kernels": PACKED,

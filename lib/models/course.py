@@ -10,7 +10,8 @@ card beside each says how it was made: `python -m lib.distill.train NAME`.
 
 Every file is checked by SHA-256 before it is read.
 
-Read in order: `course_folder`, `draft_model`, `save_draft`, `shell`.
+Read in order: `course_folder`, `draft_model`, `shell`; lib/distill/save_draft.py writes
+such a file.
 """
 
 import copy
@@ -20,12 +21,11 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lib.layers.frequent_head import FrequentHead
-from lib.quant.outliers.int8 import quantize_rows
+from lib.models.frequent_head import FrequentHead
 
 COURSE_MODELS = ("teacher", "student", "draft")
 WEIGHTS = Path(__file__).with_name("weights")
@@ -100,24 +100,6 @@ def restored(stored: dict[str, Tensor], name: str) -> Tensor:
         return tensor.float()
     absmax = stored[name.removesuffix("codes") + "absmax"]
     return tensor.float() * (absmax / 127)[:, None]
-
-
-def save_draft(model: LlamaForCausalLM, path: Path) -> None:
-    """Write blocks, norm, and the tokens of the head; the embeddings are SmolLM2's."""
-    stored = {"tokens": model.lm_head.tokens.int().cpu()}
-    for name, tensor in model.model.state_dict().items():
-        if name.startswith("embed_tokens"):
-            continue
-        tensor = tensor.detach().float().cpu()
-        if tensor.ndim == 2:
-            codes, absmax = quantize_rows(tensor)
-            name = name.removesuffix(".weight")
-            stored[f"{name}.weight.codes"] = codes
-            stored[f"{name}.weight.absmax"] = absmax.contiguous()
-        else:
-            stored[name] = tensor
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(stored, path)
 
 
 def shell(
