@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LINES, FILES = 300, 16
+LINES, FILES = 300, 12
 REASON = re.compile(r"# long: \w.{20,}")
 
 
@@ -55,7 +55,7 @@ def test_a_reason_is_on_the_first_line(first, lines, refused):
     assert too_long("\n".join([first] + ["x = 1"] * (lines - 1))) == refused
 
 
-def test_a_folder_is_crowded_with_more_than_sixteen():
+def test_a_folder_is_crowded_with_more_than_a_dozen():
     files = [Path("lib/room", f"{i}.py") for i in range(FILES)]
     other = Path("lib/other", "a.py")
     assert not crowded([*files, other])

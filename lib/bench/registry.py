@@ -129,14 +129,14 @@ BENCHMARKS = {
         ),
         Benchmark(
             "lottery",
-            "lib.bench.lottery",
+            "lib.bench.pruning.lottery",
             "pruning with retraining, and the lottery ticket, on a small net",
             "CPU",
             "lottery",
         ),
         Benchmark(
             "pruning",
-            "lib.bench.pruning",
+            "lib.bench.pruning.unstructured",
             "perplexity of SmolLM2 by sparsity: magnitude, Wanda, SparseGPT, refit",
             "CPU",
             "pruning",
@@ -157,7 +157,7 @@ BENCHMARKS = {
         ),
         Benchmark(
             "structured",
-            "lib.bench.structured",
+            "lib.bench.pruning.structured",
             "perplexity with layers, neurons or heads cut out, by every score",
             "CPU",
             "structured",

@@ -3,6 +3,5 @@
 Read in order: `losses`, `chunked` (the same, a few rows at a time), `sequence` (what a
 teacher writes, and what a student writes), `intermediate` (a student made of a
 teacher's layers), `student` (one training loop for all); `acceptance` (how good a
-draft is). The course's own models: `prompts`, `corpus`, `recipes`, `save_draft`,
-`train`.
+draft is). The course's own models: `prompts`, `corpus`, `recipes`, `train`.
 """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from lib.models.course import shell
+from lib.models.course.files import shell
 
 
 def even_layers(of: int, kept: int) -> list[int]:

@@ -34,7 +34,7 @@ from lib.distill.intermediate import even_layers, from_layers
 from lib.distill.losses import Objective, distillation_loss, next_tokens
 from lib.distill.student import Loss, Progress, Schedule, train
 from lib.distill.vocabulary import fit_tokenizer
-from lib.models.frequent_head import FrequentHead
+from lib.models.course.frequent_head import FrequentHead
 from lib.models.load import load_model
 
 WINDOW, OWN_WINDOW = 512, 256  # of the draft; of teacher and student

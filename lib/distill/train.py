@@ -4,10 +4,11 @@
     python -m lib.distill.train draft --seconds 300    # stop there; again goes on
     torchrun --nproc-per-node 2 -m lib.distill.train teacher
 
-Weights, tokenizer and card go to lib/models/weights/NAME; checkpoints, and what SmolLM2
-wrote, to --work. On one device the same weights come out on every run.
+Weights, tokenizer and card go to lib/models/course/weights/NAME; checkpoints, and what
+SmolLM2 wrote, to --work. On a CPU the same weights come out on every run; on a GPU the
+deterministic kernels are asked for, and torch warns where there is none.
 
-Read in order: `main`, `save`, `card`.
+Read in order: `main`, `save`, `save_draft`, `card`.
 """
 
 import argparse
@@ -16,14 +17,16 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import distributed as dist
+from transformers import LlamaForCausalLM
 
 from lib.data.text import HELD_OUT
 from lib.distill.corpus import HELD_OUT_TOPICS, REPEATED
 from lib.distill.recipes import RECIPES, SCHEDULES, Made, Place
-from lib.distill.save_draft import save_draft
-from lib.models.course import WEIGHTS, draft_model, list_hashes
+from lib.models.course.files import WEIGHTS, draft_model, list_hashes
 from lib.models.load import _cached_smollm2
+from lib.quant.outliers.int8 import quantize_rows
 
 
 def main(words: list[str]) -> int:
@@ -66,6 +69,24 @@ def save(name: str, made: Made, out: Path, device: str) -> None:
     (folder / "README.md").write_text(text)
     list_hashes(out)
     print(text)
+
+
+def save_draft(model: LlamaForCausalLM, path: Path) -> None:
+    """Write blocks, norm, and the tokens of the head; the embeddings are SmolLM2's."""
+    stored = {"tokens": model.lm_head.tokens.int().cpu()}
+    for name, tensor in model.model.state_dict().items():
+        if name.startswith("embed_tokens"):
+            continue
+        tensor = tensor.detach().float().cpu()
+        if tensor.ndim == 2:
+            codes, absmax = quantize_rows(tensor)
+            name = name.removesuffix(".weight")
+            stored[f"{name}.weight.codes"] = codes
+            stored[f"{name}.weight.absmax"] = absmax.contiguous()
+        else:
+            stored[name] = tensor
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(stored, path)
 
 
 def card(name: str, made: Made, parameters: int, device: str) -> str:

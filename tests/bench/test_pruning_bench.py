@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from lib.bench import lottery, pruning
+from lib.bench.pruning import lottery
+from lib.bench.pruning import unstructured as pruning
 from lib.bench.record import Run
 
 

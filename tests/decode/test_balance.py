@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.decode.balance import (
+from lib.decode.routing.balance import (
     Job,
     PrefixAffinity,
     RoundRobin,

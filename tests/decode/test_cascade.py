@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Shape
-from lib.decode.cascade import TokenCascade, calibrated, confidence, trade
 from lib.decode.llama import Llama
 from lib.decode.requests import Request
+from lib.decode.routing.cascade import TokenCascade, calibrated, confidence, trade
 from tests.conftest import llama_of
 
 LARGE = llama_of(initializer_range=0.3)

@@ -7,8 +7,8 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lib.figures import serving
-from lib.figures.serving import Passed
+from lib.figures.decoding import serving
+from lib.figures.decoding.serving import Passed
 
 # Three requests on two places: 2 leaves, and 3 comes in its place.
 TRACE = [

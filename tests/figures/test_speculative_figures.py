@@ -4,7 +4,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lib.figures.speculative import (
+from lib.figures.decoding.speculative import (
     FATE,
     drafts_by_kind,
     lines,

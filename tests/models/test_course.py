@@ -15,15 +15,15 @@ from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
 from lib.distill.corpus import held_out_prompts, held_out_text, windows_of
 from lib.distill.intermediate import from_layers
-from lib.distill.save_draft import save_draft
-from lib.models.course import (
+from lib.distill.train import save_draft
+from lib.models.course.files import (
     COURSE_MODELS,
     WEIGHTS,
     course_folder,
     draft_model,
 )
+from lib.models.course.frequent_head import FrequentHead
 from lib.models.evaluate import window_losses
-from lib.models.frequent_head import FrequentHead
 from lib.models.load import _cached_smollm2, load_model
 
 UNIFORM = math.log(1024)

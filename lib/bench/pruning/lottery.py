@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from lib.bench.characters import PRUNED, Weights, nats, start, train
+from lib.bench.pruning.characters import PRUNED, Weights, nats, start, train
 from lib.bench.record import Run, processor_name, record
 from lib.progress import progress
 from lib.prune.lottery import rewound, shuffled, ticket

@@ -10,8 +10,8 @@ card beside each says how it was made: `python -m lib.distill.train NAME`.
 
 Every file is checked by SHA-256 before it is read.
 
-Read in order: `course_folder`, `draft_model`, `shell`; lib/distill/save_draft.py writes
-such a file.
+Read in order: `course_folder`, `draft_model`, `shell`; lib/distill/train.py writes such
+a file.
 """
 
 import copy
@@ -25,12 +25,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lib.models.frequent_head import FrequentHead
+from lib.models.course.frequent_head import FrequentHead
 
 COURSE_MODELS = ("teacher", "student", "draft")
 WEIGHTS = Path(__file__).with_name("weights")
 CHECKED = ("model.safetensors", "tokenizer.json")
-MEND = "run `git checkout lib/models/weights`, or install the course again"
+MEND = "run `git checkout lib/models/course/weights`, or install the course again"
 
 
 def course_folder(name: str, weights: Path = WEIGHTS) -> Path:

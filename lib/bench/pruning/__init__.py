@@ -1,0 +1,1 @@
+"""What pruning costs: SmolLM2 with weights or parts gone; a small net trained on."""
