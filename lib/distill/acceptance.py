@@ -9,11 +9,7 @@ are (1 − α^(K+1)) / (1 − α) only if places were independent. They are not,
 texts of a small model loop, where every draft is right: so `before_loop` counts the
 places before a run of 8 tokens occurs for a second time.
 
-For as long as a greedy draft is accepted it has read just the target's text. So one
-reading of that text by both tells the passes of every draft length: `passes`.
-
-Read in order: `Texts`, `target_texts`, `Reading`, `read`, `acceptance`, `loop_start`,
-`passes`.
+Read in order: `Texts`, `target_texts`, `Reading`, `read`, `acceptance`, `loop_start`.
 Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.5.
 """
 
@@ -115,16 +111,3 @@ def loop_start(tokens: Sequence[int], run: int = RUN) -> int:
             return end - run
         seen.add(piece)
     return len(tokens)
-
-
-def passes(agree: Sequence[bool], drafted: int) -> int:
-    """The target's passes that write a greedy text, with drafts of `drafted` tokens.
-
-    The prompt's own pass writes the first token, and is not counted.
-    """
-    place, count = 1, 0
-    while place < len(agree):
-        offered = agree[place : place + min(drafted, len(agree) - place - 1)]
-        place += next((i for i, same in enumerate(offered) if not same), len(offered))
-        place, count = place + 1, count + 1
-    return count

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from lib.bench.serving.answers import alternating, engine, left_padded, passes
+from lib.bench.serving.answers import alternating, engine, left_padded
 from lib.decode.requests import Request
 from lib.layers.blocked import block_weights
 from tests.conftest import llama_of
@@ -35,9 +35,3 @@ def test_an_answer_that_differs_is_counted():
     ways = {"a": lambda asked: [[1], [2]], "b": lambda asked: [[1], [3]]}
     rows = alternating(ways, REQUESTS[:2], runs=1)
     assert (rows["a"]["differ"], rows["b"]["differ"]) == (0, 1)
-
-
-def test_a_pass_of_every_width_is_timed():
-    times = passes(llama_of(max_position_embeddings=256), [3] * 256)
-    assert list(times) == ["1", "2", "3", "5", "9", "17", "33", "65"]
-    assert min(times.values()) > 0

@@ -1,4 +1,4 @@
-"""The replay counts what the engine does; loops and prompts are what they say."""
+"""The replay counts what the engine does; prompts are what they say."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.bench.drafts.replay import counted, guesses, looked_up, replay
-from lib.bench.drafts.texts import before_loop, prompts_of
+from lib.bench.drafts.texts import prompts_of
 from lib.decode.batching import Engine
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import LookUp, ModelDraft
@@ -78,14 +78,6 @@ def test_independent_guesses_yield_the_expected_tokens():
         assert row["alpha"] == pytest.approx(0.7, abs=0.03)
         want = expected_tokens(0.7, int(length))
         assert row["tokens_a_pass"] == pytest.approx(want, rel=0.06)
-
-
-def test_a_loop_begins_where_eight_tokens_come_again():
-    assert before_loop(list(range(100))) == 100
-    assert before_loop([*range(20), *range(8)]) == 20
-    assert before_loop([5] * 30) == 1
-    assert before_loop([1, 2, 3], size=8) == 3
-    assert before_loop([1, 2, 1, 2], size=2) == 2
 
 
 def test_prompts_are_of_three_kinds():

@@ -29,7 +29,7 @@ from lib.bench.drafts.replay import (
     looked_up,
     replay,
 )
-from lib.bench.drafts.texts import KINDS, before_loop, prompts_of
+from lib.bench.drafts.texts import KINDS, prompts_of
 from lib.bench.record import Run, processor_name, record
 from lib.data.text import calibration_windows
 from lib.decode.batching import Engine, generate
@@ -38,6 +38,7 @@ from lib.decode.drafts import LookUp, ModelDraft, fit_bridge
 from lib.decode.llama import Llama
 from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
+from lib.distill.acceptance import loop_start
 from lib.models.load import load_model
 from lib.models.walk import mapped_weights
 from lib.progress import progress
@@ -132,7 +133,7 @@ def measure(
     kept: dict[tuple[str, str], list[Guesser]] = {}
     prompts = {kind: prompts_of(kind, tokenizer, per_text=per_text) for kind in KINDS}
     greedy, sampled = written(model, prompts, end)
-    loops = {kind: [before_loop(new) for _, new in greedy[kind]] for kind in KINDS}
+    loops = {kind: [loop_start(new) for _, new in greedy[kind]] for kind in KINDS}
     result: dict[str, Any] = {
         "texts": {
             kind: {

@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from lib.bench.drafts.replay import guesses, replay
 from lib.bench.record import Run, processor_name, record
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.llama import Llama, Span
-from lib.distill.acceptance import acceptance, loop_start, passes, read, target_texts
+from lib.distill.acceptance import acceptance, loop_start, read, target_texts
 from lib.distill.corpus import PROMPT, held_out_prompts
 from lib.models.load import load_model
 from lib.progress import progress
@@ -63,6 +64,11 @@ def rate(agree: list[list[bool]], drafted: int) -> float:
     """Tokens a pass of the target, over all texts; the prompt's own pass left out."""
     tokens = sum(max(len(text) - 1, 0) for text in agree)
     return tokens / max(1, sum(passes(text, drafted) for text in agree))
+
+
+def passes(agree: list[bool], drafted: int) -> int:
+    """The target's passes that write a greedy text, after its prompt's own."""
+    return replay(guesses(agree), len(agree), drafted, len(agree))["passes"]
 
 
 def costs(target: PreTrainedModel, draft: PreTrainedModel) -> dict[str, Any]:

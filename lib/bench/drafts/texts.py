@@ -1,16 +1,14 @@
-"""The prompts of the benchmarks of speculative decoding, and where a text loops.
+"""The prompts of the benchmarks of speculative decoding.
 
 Prompts of three kinds: places in the four held-out plays, places in Python's help, and
 questions in SmolLM2's chat format. The first two are 64 tokens long.
 """
 
-from collections.abc import Sequence
-
 from transformers import PreTrainedTokenizerBase
 
 from lib.data.text import HELD_OUT, play, python_docs, token_windows
 
-PROMPT, LOOP = 64, 8  # tokens
+PROMPT = 64  # tokens
 QUESTIONS = (
     "Explain why the sky is blue.",
     "Write a short story about a lighthouse keeper.",
@@ -47,17 +45,3 @@ def prompts_of(
         places = [(2 * i + 1) * len(windows) // (2 * count) for i in range(count)]
         prompts += windows[places].tolist()
     return prompts
-
-
-def before_loop(written: Sequence[int], *, size: int = LOOP) -> int:
-    """How many tokens come before the first `size` tokens that occurred before.
-
-    All of them where none did.
-    """
-    seen: set[tuple[int, ...]] = set()
-    for end in range(size, len(written) + 1):
-        run = tuple(written[end - size : end])
-        if run in seen:
-            return end - size
-        seen.add(run)
-    return len(written)

@@ -9,11 +9,9 @@ left-padded batch, which goes on until its longest answer ends; and its continuo
 batching, which is told each answer's length. Every way answers every request with the
 same tokens, or the row says how many it does not.
 
-And the time of one pass over K tokens of one request, over plain weights and blocks:
-where it is flat, a batch or a draft's check costs nothing.
-
-Times are seconds of this process's processor, the least of `RUNS` alternating runs.
-Read in order: `workload`, `ways`, `alternating`, `passes`, `main`.
+Times are seconds of this process's processor, in alternating runs.
+What one pass over K tokens costs is in lib.bench.drafts.spans.
+Read in order: `workload`, `ways`, `alternating`, `main`.
 """
 
 import argparse
@@ -36,7 +34,7 @@ from lib.bench.record import SEED, Run, processor_name, record
 from lib.data.text import HELD_OUT, play
 from lib.decode.batching import Engine, generate
 from lib.decode.cache import ContiguousCache, Shape
-from lib.decode.llama import Llama, Span
+from lib.decode.llama import Llama
 from lib.decode.paged import PagedCache
 from lib.decode.requests import Request
 from lib.layers.blocked import block_weights
@@ -47,8 +45,6 @@ RUNS = 5
 REQUESTS = 16
 PROMPT = (3.2, 0.6, 8, 64)  # mean and deviation of a length's logarithm; its limits
 ANSWER = (3.3, 0.8, 4, 128)
-AT_ONCE = (1, 2, 3, 5, 9, 17, 33, 65)  # tokens of a pass
-KNOWN = 128  # tokens that the cache holds before it
 
 Answers = list[list[int]]
 Way = Callable[[Sequence[Request]], Answers]
@@ -149,22 +145,6 @@ def alternating(
     return rows
 
 
-def passes(model: PreTrainedModel, tokens: Sequence[int]) -> dict[str, float]:
-    """Milliseconds of a pass over K tokens, behind `KNOWN` that the cache has."""
-    llama, cache = Llama(model), ContiguousCache(Shape.of(model))
-    llama([Span(0, tuple(tokens[:KNOWN]))], cache)
-    least: dict[str, float] = {}
-    for _ in range(2 * RUNS):
-        for count in AT_ONCE:
-            span = Span(0, tuple(tokens[KNOWN : KNOWN + count]), count)
-            began = time.process_time()
-            llama([span], cache)
-            milliseconds = 1e3 * (time.process_time() - began)
-            cache.truncate(0, KNOWN)
-            least[str(count)] = min(milliseconds, least.get(str(count), milliseconds))
-    return least
-
-
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """How often."""
     parser.add_argument("--runs", type=int, default=RUNS)
@@ -178,7 +158,6 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     block_weights(blocked)
     requests = workload(tokenizer, SEED)
     longest = max(requests, key=lambda request: request.new_tokens)
-    text = tokenizer.encode(play(HELD_OUT[0]), verbose=False)
     known = ways(plain, blocked)
     rows: dict[str, Any] = {
         "requests": [(len(one.prompt), one.new_tokens) for one in requests]
@@ -187,13 +166,9 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
         {"one": [longest], "sixteen": requests}.items(), "cases", total=2
     ):
         rows[case] = alternating(known, asked, options.runs)
-    rows["pass_ms"] = {
-        "plain": passes(plain, text),
-        "blocks": passes(blocked, text),
-    }
     how = (
         f"SmolLM2, float32, greedy, one thread; seconds of the processor, "
-        f"{options.runs} alternating runs; the least of {2 * RUNS} passes"
+        f"{options.runs} alternating runs"
     )
     print(record(run, rows, protocol=how, device=processor_name()).name)
     same = all(
