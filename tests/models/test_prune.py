@@ -4,10 +4,7 @@ import copy
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
 
-from lib.layers.packed import PackedLinear
-from lib.models.packed_file import dense, load_quantized, save_quantized
 from lib.models.quantize import quantize_model
 from lib.models.rescale import AWQ
 from lib.models.walk import linear_layers
@@ -17,6 +14,7 @@ from lib.prune.wanda import Wanda
 from lib.quant.method import PerLayer
 from lib.quant.solvers.gptq import GPTQ
 from lib.quant.uniform.grouped import RoundToNearest
+from tests.models.every_form import dense_form
 
 TOKENS = torch.randint(40, (4, 16), generator=torch.Generator().manual_seed(0))
 METHODS = [
@@ -32,20 +30,9 @@ METHODS = [
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_bytes_files_and_dense_copies_agree(method, tiny_llama, tmp_path):
-    fresh = copy.deepcopy(tiny_llama)
-    report = quantize_model(tiny_llama, method, TOKENS)
-    logits = tiny_llama(TOKENS).logits
-    packed = [m for m in tiny_llama.modules() if isinstance(m, PackedLinear)]
-    weights = sum(layer.weights for layer in report.layers.values())
-    claimed = report.bits_per_weight * weights / 8
-    assert abs(sum(p.nbytes for p in packed) - claimed) < len(packed)
-    path = tmp_path / "model.safetensors"
-    save_quantized(tiny_llama, path, dtype=torch.float32)
-    loaded = load_quantized(LlamaForCausalLM(fresh.config).eval(), path)
-    assert torch.equal(loaded(TOKENS).logits, logits)
-    assert torch.equal(dense(tiny_llama)(TOKENS).logits, logits)
-    half = [(w.weight == 0).float().mean() for w in linear_layers(tiny_llama).values()]
-    assert all(share >= 0.49 for share in half)
+    back = dense_form(tiny_llama, method, TOKENS, tmp_path)
+    gone = [(w.weight == 0).float().mean() for w in linear_layers(back).values()]
+    assert all(share >= 0.49 for share in gone)
 
 
 def test_all_layers_are_compared_by_global_magnitude(tiny_llama):

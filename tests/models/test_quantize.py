@@ -4,10 +4,8 @@ import copy
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
 
-from lib.layers.packed import PackedLinear
-from lib.models.packed_file import dense, load_quantized, save_quantized
+from lib.models.packed_file import load_quantized, save_quantized
 from lib.models.quantize import quantize_model
 from lib.models.rescale import AWQ
 from lib.models.walk import linear_layers
@@ -17,6 +15,7 @@ from lib.quant.serialize import deserialize
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.spqr import SpQR
 from lib.quant.uniform.grouped import RoundToNearest
+from tests.models.every_form import dense_form
 
 TOKENS = torch.randint(40, (4, 16), generator=torch.Generator().manual_seed(0))
 METHODS = [
@@ -34,29 +33,7 @@ DOWN = "model.layers.1.mlp.down_proj"
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_bytes_files_and_dense_copies_agree(method, tiny_llama, tmp_path):
-    fresh = copy.deepcopy(tiny_llama)
-    report = quantize_model(tiny_llama, method, TOKENS)
-    logits = tiny_llama(TOKENS).logits
-
-    packed = [m for m in tiny_llama.modules() if isinstance(m, PackedLinear)]
-    weights = sum(layer.weights for layer in report.layers.values())
-    claimed = report.bits_per_weight * weights / 8
-    assert abs(sum(p.nbytes for p in packed) - claimed) < len(packed), "bytes not bits"
-    assert not linear_layers_left(tiny_llama)
-
-    path = tmp_path / "model.safetensors"
-    size = save_quantized(tiny_llama, path, dtype=torch.float32)
-    assert size == path.stat().st_size
-    loaded = load_quantized(LlamaForCausalLM(fresh.config).eval(), path)
-    assert torch.equal(loaded(TOKENS).logits, logits)
-    assert torch.equal(dense(tiny_llama)(TOKENS).logits, logits)
-
-
-def linear_layers_left(model):
-    try:
-        return linear_layers(model)
-    except ValueError:
-        return {}
+    dense_form(tiny_llama, method, TOKENS, tmp_path)
 
 
 def test_later_layers_are_fitted_to_the_quantized_earlier_ones(tiny_llama):
