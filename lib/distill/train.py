@@ -25,7 +25,7 @@ from lib.data.text import HELD_OUT
 from lib.distill.corpus import HELD_OUT_TOPICS, REPEATED
 from lib.distill.recipes import RECIPES, SCHEDULES, Made, Place
 from lib.models.course.files import WEIGHTS, draft_model, list_hashes
-from lib.models.load import _cached_smollm2
+from lib.models.load import cached_smollm2
 from lib.quant.outliers.int8 import quantize_rows
 
 
@@ -58,7 +58,7 @@ def save(name: str, made: Made, out: Path, device: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if name == "draft":
         save_draft(made.model, folder / "model.safetensors")
-        stored = draft_model(folder, _cached_smollm2())
+        stored = draft_model(folder, cached_smollm2())
     else:
         stored = made.model.half()
         stored.save_pretrained(folder)

@@ -7,7 +7,7 @@ it is kept as safetensors (0.54 GB) inside the environment, and then loads in a 
 So the weights are *dequantized*: they are the course's fp32 baseline, not the weights
 that SmolLM2 was published with. Every perplexity here is relative to this baseline.
 
-Read in order: `load_model`, `_cached_smollm2`, `_build`.
+Read in order: `load_model`, `cached_smollm2`, `_build`.
 Source: Ben Allal et al. 2025, "SmolLM2", arXiv:2502.02737; the model is Apache-2.0.
 """
 
@@ -59,7 +59,7 @@ def load_model(
     if not dtype.is_floating_point:
         raise ValueError(f"dtype={dtype} is not a floating-point type")
     folder: Path | str = course_folder(name) if name in COURSE_MODELS else name
-    smollm2 = _cached_smollm2() if name in ("smollm2", "draft") else None
+    smollm2 = cached_smollm2() if name in ("smollm2", "draft") else None
     with _quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(smollm2 or folder)
@@ -72,7 +72,7 @@ def load_model(
     return model.eval().requires_grad_(False), tokenizer
 
 
-def _cached_smollm2(share: Path | None = None) -> Path:
+def cached_smollm2(share: Path | None = None) -> Path:
     """The folder with SmolLM2 as safetensors, built first if missing or damaged.
 
     It appears by one rename, so that neither an interruption nor a race leaves a half.
@@ -195,4 +195,4 @@ def _quiet() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(_cached_smollm2())
+    print(cached_smollm2())

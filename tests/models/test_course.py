@@ -24,7 +24,7 @@ from lib.models.course.files import (
 )
 from lib.models.course.frequent_head import FrequentHead
 from lib.models.evaluate import window_losses
-from lib.models.load import _cached_smollm2, load_model
+from lib.models.load import cached_smollm2, load_model
 
 UNIFORM = math.log(1024)
 
@@ -81,7 +81,7 @@ def test_a_draft_comes_back_from_its_file_within_half_a_step(tmp_path, smollm2):
     weight, tokens = target.model.embed_tokens.weight, torch.tensor([5, 2, 40])
     model.lm_head = FrequentHead(weight[tokens], tokens, len(weight))
     save_draft(model, tmp_path / "x" / "model.safetensors")
-    back = draft_model(tmp_path / "x", _cached_smollm2())
+    back = draft_model(tmp_path / "x", cached_smollm2())
     for (name, w), w_hat in zip(
         model.model.named_parameters(), back.model.parameters(), strict=True
     ):

@@ -77,12 +77,12 @@ def _build_stub(monkeypatch, after=lambda: None):
 
 def test_the_cache_is_built_once_and_mended_when_damaged(monkeypatch, tmp_path):
     built = _build_stub(monkeypatch)
-    folder = load._cached_smollm2(tmp_path)
-    assert load._cached_smollm2(tmp_path) == folder and len(built) == 1
+    folder = load.cached_smollm2(tmp_path)
+    assert load.cached_smollm2(tmp_path) == folder and len(built) == 1
     (folder / "model.safetensors").write_bytes(b"cut")
-    load._cached_smollm2(tmp_path)
+    load.cached_smollm2(tmp_path)
     (folder / "tokenizer.json").unlink()
-    load._cached_smollm2(tmp_path)
+    load.cached_smollm2(tmp_path)
     assert len(built) == 3 and load._is_whole(folder)
     assert list(tmp_path.iterdir()) == [folder], "a draft was left behind"
 
@@ -93,7 +93,7 @@ def test_an_interrupted_build_leaves_nothing(monkeypatch, tmp_path):
 
     _build_stub(monkeypatch, after=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        load._cached_smollm2(tmp_path)
+        load.cached_smollm2(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -104,7 +104,7 @@ def test_drafts_of_killed_builds_are_swept_and_living_ones_are_not(
     (tmp_path / "draft-dead").mkdir()
     os.utime(tmp_path / "draft-dead", (0, 0))
     (tmp_path / "draft-alive").mkdir()
-    folder = load._cached_smollm2(tmp_path)
+    folder = load.cached_smollm2(tmp_path)
     assert set(tmp_path.iterdir()) == {folder, tmp_path / "draft-alive"}
 
 
@@ -116,7 +116,7 @@ def test_whoever_loses_the_race_uses_the_winners_copy(monkeypatch, tmp_path):
         load._write_sizes(winner)
 
     _build_stub(monkeypatch, after=rival_finishes_first)
-    folder = load._cached_smollm2(tmp_path)
+    folder = load.cached_smollm2(tmp_path)
     assert (folder / "model.safetensors").read_bytes() == b"the winner's"
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -125,4 +125,4 @@ def test_a_disk_that_cannot_be_written_is_a_value_error(monkeypatch, tmp_path):
     _build_stub(monkeypatch)
     (tmp_path / "share").write_text("a file where the folder should be")
     with pytest.raises(ValueError, match="cannot keep SmolLM2 under"):
-        load._cached_smollm2(tmp_path / "share")
+        load.cached_smollm2(tmp_path / "share")
