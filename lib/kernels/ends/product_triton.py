@@ -158,19 +158,9 @@ def int4(
         chunk = tl.minimum(chunk, chunks - 1)
         held += (int4_turn(codes, constants, n, chunk, N, LAYOUT, ZERO_POINT),)
     int4_prefetch(
-        codes,
-        constants,
-        n,
-        top,
-        N,
-        chunks,
-        LAYOUT,
-        ZERO_POINT,
-        SPLITS,
-        HELD,
-        AHEAD,
-        PDL,
-    )
+        codes, constants, n, top, N, chunks,
+        LAYOUT, ZERO_POINT, SPLITS, HELD, AHEAD, PDL,
+    )  # fmt: skip
     pdl_wait(PDL)
     loaded = on_the_way(ends, row, t, N, K, RUNS, END)
     total = int4_sum(

@@ -84,7 +84,7 @@ ZIPS = {
         ["Team 12", "Team 13", "W_Wang_wang_3"],
     ),
     "plain, deeper than most": (
-        ["ada/hw_x.ipynb", "bob/hw_x.ipynb", "cy/work/hw_x.ipynb"],
+        ["ada/hw_x.ipynb", "bob/hw_x.ipynb", "cy/mine/hw_x.ipynb"],
         ["ada", "bob", "cy"],
     ),
     "plain, an older one below": (
