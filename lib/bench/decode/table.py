@@ -44,7 +44,7 @@ PROMPTS = (24, 41)  # lengths of the prompts, drawn from this range; one alone h
 
 @dataclass(frozen=True)
 class Case:
-    """A shape in a format, so many texts at once, and what issue 12 wants of it."""
+    """A shape in a format, so many texts at once, and what we want of it."""
 
     shape: str
     format: str

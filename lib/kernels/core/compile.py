@@ -19,18 +19,8 @@ POINTERS = {  # dtypes of arguments that several operations have; the rest are i
 }
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
 ALIGNED |= {"x_absmax", "norm", "out", "values", "indices", "h", "parts", "per_block"}
-ALIGNED |= {
-    "squares",
-    "gain",
-    "sum",
-    "runs",
-    "qkv",
-    "k_blocks",
-    "v_blocks",
-    "sums",
-    "table",
-    "product",
-}
+ALIGNED |= {"squares", "gain", "sum", "runs", "sums", "table", "product"}
+ALIGNED |= {"qkv", "k_blocks", "v_blocks"}
 ROUND = {"N", "K", "count", "blocks", "cols"}  # multiples of 16, as in most models
 
 
