@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from lib.prune.magnitude import Magnitude
+from lib.prune.sparsegpt import SparseGPT
 from lib.quant.codebooks.normal_float import quantize_4bit
 from lib.quant.hessian import Hessian
 from lib.quant.method import Method, Quantized
@@ -14,6 +16,12 @@ from lib.quant.solvers.spqr import SpQR, spqr
 from lib.quant.uniform.grouped import round_to_nearest
 
 ROWS, COLS = 16, 24
+
+
+def inputs():
+    stream = Hessian(COLS)
+    stream.add(torch.randn(100, COLS, generator=torch.Generator().manual_seed(1)))
+    return stream
 
 
 def layer():
@@ -49,6 +57,19 @@ CASES = {
         lambda w, h: four_bit(w, torch.bfloat16, double=True),
         lambda w, h: four_bit(w[:3, :7], torch.float16, double=True),
         lambda w, h: four_bit(w.view(4, 8, 12)),
+    ],
+    "bitmap": [
+        lambda w, h: Magnitude(0.3).quantize(w, None),
+        lambda w, h: Magnitude(0.9, dtype="float32").quantize(w[:5, :7], None),
+        lambda w, h: SparseGPT(0.5, mask_block=8).quantize(w, inputs()),
+    ],
+    "n_of_m": [
+        lambda w, h: Magnitude((2, 4)).quantize(w, None),
+        lambda w, h: SparseGPT((1, 8), dtype="bfloat16").quantize(w, inputs()),
+    ],
+    "sparse_codes": [
+        lambda w, h: SparseGPT(0.5, bits=4, group=8).quantize(w, inputs()),
+        lambda w, h: SparseGPT((2, 4), bits=3, group=12).quantize(w, inputs()),
     ],
 }
 EACH = [(kind, make) for kind, makes in CASES.items() for make in makes]
@@ -89,7 +110,7 @@ def test_what_no_file_holds_is_refused(as_a_user):
     with pytest.raises(ValueError, match="no kind of file holds a Tensor"):
         serialize(torch.ones(2, 2))
     for metadata in ({"kind": "ternary"}, {}):
-        with pytest.raises(ValueError, match=r"kind=.* is not one of \['four_bit'"):
+        with pytest.raises(ValueError, match=r"kind=.* is not one of \['bitmap'"):
             deserialize({}, metadata)
     with pytest.raises(ValueError, match="a four_bit matrix lacks its 'scales'"):
         deserialize({"packed": torch.zeros(1)}, {"kind": "four_bit"})
