@@ -126,8 +126,8 @@ class Launch:
             verbed = "writes" if verb == "store" else "reads"
             raise RuntimeError(
                 f"tl.{verb} {verbed} {fence.describe(numbers[taken])}, which program "
-                f"{self.named(others[taken][0])} wrote in this launch: programs of one "
-                "launch have no order"
+                f"{self.named(int(others[taken][0]))} wrote in this launch: programs of "
+                "one launch have no order"
             )
         if verb != "load":
             fence.writers[numbers] = me
