@@ -124,10 +124,10 @@ class Launch:
         taken = (others >= 0) & (others != me)
         if taken.any() and verb != "atomic":
             verbed = "writes" if verb == "store" else "reads"
+            other = self.named(int(others[taken][0]))
             raise RuntimeError(
                 f"tl.{verb} {verbed} {fence.describe(numbers[taken])}, which program "
-                f"{self.named(int(others[taken][0]))} wrote in this launch: programs of "
-                "one launch have no order"
+                f"{other} wrote in this launch: programs of one launch have no order"
             )
         if verb != "load":
             fence.writers[numbers] = me
