@@ -76,6 +76,8 @@ def cached_smollm2(share: Path | None = None) -> Path:
     """The folder with SmolLM2 as safetensors, built first if missing or damaged.
 
     It appears by one rename, so that neither an interruption nor a race leaves a half.
+    Raises ValueError if the package with the model is missing or damaged, or if the
+    folder cannot be written.
     """
     share = share or Path(sys.prefix) / "share" / "llm-compression"
     folder = share / f"smollm2-{SHA256[:12]}"
