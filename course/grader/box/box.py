@@ -17,6 +17,7 @@ import time
 
 from course.grader.box.bubblewrap import INSTALL, command
 from course.grader.box.channel import Channel
+from course.grader.box.groups import lent
 from course.grader.box.journal import Journal
 from course.grader.box.memory import at_most, exceeds, shares
 from course.grader.box.meter import Account
@@ -112,11 +113,16 @@ class Box:
             fds = [its_leash.fileno(), its_channel.fileno()]
             socket.send_fds(self.control, [b"c"], fds)
         root = supervisor(leash)
+        group = None
+        if groups := lent():
+            with contextlib.suppress(OSError):  # it ended already
+                group = groups.new(root, self.limits)
+        leash.send(b"g")  # it may go on, and fork
         paying = whole or self.whole()
         sandbox = Sandbox(
             Channel(channel), leash, self.limits, self.exceeds, root, paying
         )
-        sandbox.journal = self.journal
+        sandbox.journal, sandbox.group = self.journal, group
         return sandbox
 
     def close(self) -> None:

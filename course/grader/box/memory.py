@@ -47,12 +47,16 @@ class Watch:
         while not self.over.wait(max(WATCH_S, took)):  # half of a core, at worst
             began = time.monotonic()
             if self.exceeds(self.limit):
-                many = f"{self.limit / 2**30:.3g} GB"
-                self.reason = f"it used more than {many} of memory"
+                self.reason = over(self.limit)
                 with contextlib.suppress(OSError):
                     self.leash.shutdown(socket.SHUT_WR)  # its other way stays open
                 return
             took = time.monotonic() - began
+
+
+def over(limit: int) -> str:
+    """A limit of memory, in words."""
+    return f"it used more than {limit / 2**30:.3g} GB of memory"
 
 
 def exceeds(family: list[int], limit: int) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from course.grader.box.channel import Channel, Closed
+from course.grader.box.groups import Group
 from course.grader.box.journal import Journal
 from course.grader.box.memory import Watch
 from course.grader.box.meter import Account, Meter
@@ -52,6 +53,7 @@ class Sandbox:
         self.meter = Meter(root, whole, self._cut, self.watch.over)
         self.stopped: Stopped | None = None  # by the limit that was hit
         self.journal = Journal()  # of what its functions changed; the box has its own
+        self.group: Group | None = None  # the kernel's limits, where it lends them
 
     def run(
         self, source: str, *, pictures: bool = True, pays: Account | None = None
@@ -108,6 +110,7 @@ class Sandbox:
             self.stop(f"it sent what no function returns ({error})")
         except Closed:
             reason = self.meter.reason or self.watch.reason
+            reason = reason or (self.group and self.group.reason())
             by_time = self.meter.reason is not None
             self.stop(reason or "its process ended itself", by_time=by_time)
         except BaseException:
@@ -178,6 +181,8 @@ class Sandbox:
         with contextlib.suppress(OSError, ValueError):  # wait until it is really gone
             json.loads(self.leash.recv(4096) or "null")
         self.leash.close()
+        if self.group:
+            self.group.close()
 
     def __enter__(self) -> "Sandbox":
         return self

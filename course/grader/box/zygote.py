@@ -84,6 +84,7 @@ def supervise(
     status = 1
     try:
         leash.send(b"h")  # a hello, to which the kernel adds who sends it
+        leash.recv(1)  # in whose group we are by now (groups.py)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if limits["boxed"]:
             enter_world(limits)
