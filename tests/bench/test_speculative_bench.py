@@ -1,4 +1,4 @@
-"""The replay counts what the engine does; prompts are what they say."""
+"""The replay counts what the engine does."""
 
 import pytest
 import torch
@@ -6,14 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.bench.drafts.replay import counted, guesses, looked_up, replay
-from lib.bench.drafts.texts import prompts_of
 from lib.decode.batching import Engine
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import LookUp, ModelDraft
 from lib.decode.llama import Llama
 from lib.decode.requests import Request
 from lib.decode.speculative import expected_tokens
-from lib.models.load import load_model
 from tests.conftest import llama_of
 
 TARGET = llama_of(initializer_range=0.2)
@@ -78,16 +76,3 @@ def test_independent_guesses_yield_the_expected_tokens():
         assert row["alpha"] == pytest.approx(0.7, abs=0.03)
         want = expected_tokens(0.7, int(length))
         assert row["tokens_a_pass"] == pytest.approx(want, rel=0.06)
-
-
-def test_prompts_are_of_three_kinds():
-    tokenizer = load_model()[1]
-    plays, python, chat = (
-        prompts_of(k, tokenizer) for k in ("plays", "python", "chat")
-    )
-    assert [len(p) for p in (plays, python, chat)] == [12, 12, 12]
-    assert {len(p) for p in (*plays, *python)} == {64}
-    assert len({tuple(p) for p in (*plays, *python, *chat)}) == 36
-    assert all(tokenizer.decode(p).endswith("assistant\n") for p in chat)
-    with pytest.raises(ValueError, match="kind='prose'"):
-        prompts_of("prose", tokenizer)

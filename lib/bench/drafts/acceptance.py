@@ -1,15 +1,16 @@
 """Tokens a target pass and acceptance of every draft, on three kinds of text.
 
     python -m lib.bench speculative            # some minutes on one core
-    python -m lib.bench speculative --draft FOLDER    # beside another model as draft
+    python -m lib.bench speculative --draft FOLDER    # another model than the course's
 
-SmolLM2 writes: greedily, and sampled at temperature 1. Then each draft reads what was
-written, once; speculative_replay.py tells what every draft length would have done.
+SmolLM2 writes, from prompts that no draft was trained on: greedily, and sampled at
+temperature 1. Then each draft reads what was written, once; replay.py tells what every
+draft length would have done.
 
 Loops flatter drafts, so that everything is counted twice: over all tokens, and over
 those before a text first repeats eight of its tokens. The engine itself runs a few of
 the rows, and must agree. Taught in notebooks/15.
-Read in order: speculative_replay.py; `written`, `leaving`, `readers`, `measure`.
+Read in order: replay.py; `written`, `leaving`, `readers`, `measure`.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from lib.bench.drafts.replay import (
     looked_up,
     replay,
 )
-from lib.bench.drafts.texts import KINDS, prompts_of
 from lib.bench.record import Run, processor_name, record
 from lib.data.text import calibration_windows
 from lib.decode.batching import Engine, generate
@@ -39,6 +39,8 @@ from lib.decode.llama import Llama
 from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
 from lib.distill.acceptance import loop_start
+from lib.distill.corpus import DOMAINS as KINDS
+from lib.distill.corpus import held_out_prompts
 from lib.models.load import load_model
 from lib.models.walk import mapped_weights
 from lib.progress import progress
@@ -126,12 +128,12 @@ def rows_of(reader: Reader, text: Text) -> dict[str, Tensor]:
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: Any, drafts: Sequence[str], per_text: int
+    model: PreTrainedModel, tokenizer: Any, drafts: Sequence[str], count: int
 ) -> dict[str, Any]:
     """Every draft on every kind of text, greedy and sampled."""
     end = tokenizer.eos_token_id
     kept: dict[tuple[str, str], list[Guesser]] = {}
-    prompts = {kind: prompts_of(kind, tokenizer, per_text=per_text) for kind in KINDS}
+    prompts = held_out_prompts(tokenizer, count=count)
     greedy, sampled = written(model, prompts, end)
     loops = {kind: [loop_start(new) for _, new in greedy[kind]] for kind in KINDS}
     result: dict[str, Any] = {
@@ -140,7 +142,7 @@ def measure(
                 "tokens": sum(len(new) for _, new in greedy[kind]),
                 "before_loop": sum(loops[kind]),
                 "sampled_tokens": sum(len(new) for _, new in sampled[kind]),
-                "sampled_before_loop": sum(before_loop(n) for _, n in sampled[kind]),
+                "sampled_before_loop": sum(loop_start(n) for _, n in sampled[kind]),
             }
             for kind in KINDS
         },
@@ -219,10 +221,8 @@ def confirmed(
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """How many prompts, and other models to draft with."""
-    parser.add_argument(
-        "--per-text", type=int, default=1, help="a fourth of the prompts of a kind"
-    )
+    """How many prompts, and which models draft."""
+    parser.add_argument("--prompts", type=int, default=4, help="of each kind")
     parser.add_argument(
         "--draft", action="append", default=[], help="a model as load_model takes it"
     )
@@ -232,12 +232,13 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
     model, tokenizer = load_model()
-    results = measure(model, tokenizer, options.draft, options.per_text)
+    results = measure(model, tokenizer, options.draft or ["draft"], options.prompts)
     how = (
-        f"{4 * options.per_text} prompts a kind, up to {NEW} new tokens, float32; "
-        f"ridge maps of {CALIBRATION} calibration windows of 512; round-to-nearest in "
-        f"groups of {GROUP}; `overlap` is the mean of Σ min(p, q) on texts of "
-        f"{SAMPLED} tokens sampled at temperature 1, a seed a prompt"
+        f"{options.prompts} prompts a kind, on which no draft was trained, up to {NEW} "
+        f"new tokens, float32; ridge maps of {CALIBRATION} calibration windows of 512; "
+        f"round-to-nearest in groups of {GROUP}; `draft` is the course's; `overlap` is "
+        f"the mean of Σ min(p, q) on texts of {SAMPLED} tokens sampled at temperature "
+        "1, a seed a prompt"
     )
     print(record(run, results, protocol=how, device=processor_name()).name)
     return all(row["same_text"] for row in results["engine"])

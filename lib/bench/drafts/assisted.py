@@ -20,13 +20,13 @@ import torch
 from transformers import PreTrainedModel
 
 from lib.bench.drafts.acceptance import GROUP, engine_of
-from lib.bench.drafts.texts import KINDS, prompts_of
 from lib.bench.record import Run, processor_name, record
 from lib.decode.batching import generate
 from lib.decode.cache import ContiguousCache, Shape
 from lib.decode.drafts import Draft, LookUp, ModelDraft
 from lib.decode.llama import Llama, Span
 from lib.decode.requests import Request
+from lib.distill.corpus import held_out_prompts
 from lib.models.load import load_model
 from lib.models.walk import map_weights
 from lib.progress import progress
@@ -133,11 +133,8 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     model, tokenizer = load_model()
     small, _ = load_model()
     map_weights(small, lambda _, w: fake_quantize(w, bits=BITS, group=GROUP))
-    prompts = [
-        prompt
-        for kind in KINDS
-        for prompt in prompts_of(kind, tokenizer, per_text=1)[1:2]
-    ]
+    held = held_out_prompts(tokenizer, count=4)
+    prompts = [some[1] for some in held.values()]
     rows, alone = [], None
     for way, how in progress(list(ways(model, small).items()), "ways"):
         done = timed(model, how, prompts)
