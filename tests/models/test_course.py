@@ -13,7 +13,13 @@ from lib.decode.drafts import ModelDraft
 from lib.decode.llama import Llama
 from lib.decode.requests import Request
 from lib.decode.sampling import Sampling
-from lib.distill.corpus import held_out_prompts, held_out_text, windows_of
+from lib.distill import prompts
+from lib.distill.corpus import (
+    held_out_prompts,
+    held_out_text,
+    training_text,
+    windows_of,
+)
 from lib.distill.intermediate import from_layers
 from lib.distill.train import save_draft
 from lib.models.course.files import (
@@ -112,3 +118,15 @@ def test_the_list_names_every_file():
     listed = json.loads((WEIGHTS / "hashes.json").read_text())
     assert set(listed) == set(COURSE_MODELS)
     assert all("model.safetensors" in files for files in listed.values())
+
+
+def test_no_prompt_that_measures_a_draft_was_read_in_training():
+    tokenizer = load_model()[1]
+    read = {name: " ".join(text.split()) for name, text in training_text().items()}
+    asked = {tuple(chat) for chat in prompts.chat(tokenizer, prompts.questions())}
+    held = held_out_prompts(tokenizer)
+    for kind in ("plays", "help"):
+        for prompt in held[kind]:
+            said = " ".join(tokenizer.decode(prompt[1:-1]).split())
+            assert said not in read[kind], f"trained on: {said}"
+    assert not asked & {tuple(prompt) for prompt in held["chat"]}
