@@ -166,7 +166,7 @@ def alternatives(name: str) -> dict[str, Answers]:
 
 
 def students(name: str) -> dict[str, NotebookNode]:
-    """Return what each student submits (`stub` comes from the release itself)."""
+    """What each student submits; `stub` is the release itself, mutants are `joined`."""
     source = read(name)
     submissions = {
         "solution": source,
@@ -174,8 +174,6 @@ def students(name: str) -> dict[str, NotebookNode]:
     }
     for student, answers in alternatives(name).items():
         submissions[student] = answered(source, answers)
-    for mutant, answers in mutants(name).items():
-        submissions[f"mutant_{mutant}"] = answered(source, answers)
     return submissions
 
 
@@ -184,10 +182,16 @@ def grade(name: str, root: Path) -> dict:
 
     Raises RuntimeError, with what it said, where grading fails.
     """
+    from joining import joined, taken_apart  # which reads this file's `answered`
+
     folder = root / "source" / name
     folder.mkdir(parents=True)
     nbformat.write(read(name), folder / f"{name}.ipynb")
-    for student, nb in students(name).items():
+    class_, together = students(name), {}
+    for number, (nb, its) in enumerate(joined(read(name), mutants(name))):
+        student = f"mutants_{number:02}"
+        class_[student], together[student] = nb, its
+    for student, nb in class_.items():
         folder = root / "submitted" / student / name
         folder.mkdir(parents=True)
         nbformat.write(nb, folder / f"{name}.ipynb")
@@ -200,7 +204,9 @@ def grade(name: str, root: Path) -> dict:
     )
     if done.returncode:
         raise RuntimeError(done.stdout[-3000:] + done.stderr[-6000:])
-    return json.loads((root / "report.json").read_text())
+    report = json.loads((root / "report.json").read_text())
+    report["submissions"] = len(report["grades"])
+    return taken_apart(read(name), mutants(name), together, report)
 
 
 def losses(grades: dict[str, dict]) -> dict[str, float]:
@@ -255,7 +261,7 @@ def table(name: str, report: dict) -> str:
     lines = [
         f"{name}: {sum(points.values()):g} points in tests; "
         f"Validate takes {report['check']['seconds']:.1f} s; "
-        f"{len(report['grades'])} submissions graded in {report['seconds']:.1f} s"
+        f"{report['submissions']} submissions graded in {report['seconds']:.1f} s"
     ]
     for student, grades in report["grades"].items():
         lost = losses(grades)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 COURSE = Path(__file__).parents[2] / "course"
 sys.path.insert(0, str(COURSE.parent))
-CHECKED = 2  # mutants of the class that are held against Validate
+CHECKED = 1  # notebooks of mutants that are held against Validate
 Losses = dict[str, list[str]]  # {student: grade_ids of the tests that failed}
 
 
@@ -162,7 +162,7 @@ def main(root: Path, name: str) -> None:
     api = NbGraderAPI(config=config, log_level="ERROR")
     must(api.generate_assignment(name))
     shutil.copytree(root / "release" / name, root / "submitted" / "stub" / name)
-    mutants = sorted(path.name for path in root.glob("submitted/mutant_*"))
+    mutants = sorted(path.name for path in root.glob("submitted/mutants_*"))
     some = ["stub", "solution", *mutants[:CHECKED]]  # one warms up the disk
     report = {"check": student_check(config, root, name, some)}
     must(api.autograde(name, "solution"))
