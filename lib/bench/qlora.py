@@ -69,7 +69,6 @@ def rows(
             row |= {f"{n}_after": mean_loss(model, w) for n, w in texts.items()}
             if kind == "NFloat4 + DQ":
                 merge = merge_into_codes(model)
-                row["merge_changed"] = merge.changed / merge.weights
                 row["merge_kept"] = merge.kept
                 row["help_merged"] = mean_loss(model, texts["help"])
             yield row

@@ -58,7 +58,7 @@ def residency(
         ax.broken_barh(runs, (page - 0.4, 0.8), color=BLUE)
     for at, name in marks.items():
         ax.axvline(at, color=ORANGE, lw=1)
-        ax.text(at, pages - 0.2, name, fontsize=8, color=ORANGE, ha="center")
+        ax.text(at + 0.01 * clock, pages - 0.2, name, fontsize=8, color=ORANGE)
     ax.set(
         xlabel="pages touched so far",
         ylabel="page",

@@ -115,8 +115,11 @@ class CSR(_Stored):
         return sums[:, self.starts.long()].diff(dim=1).to(x)
 
     def product(self, x: Float[Tensor, "tokens cols"]) -> Float[Tensor, "tokens rows"]:
-        """x wᵀ by torch's sparse product, which on a CPU is the vendor's."""
-        return (self._native @ x.T).T
+        """x wᵀ by torch's sparse product, which on a CPU is the vendor's; as x's dtype.
+
+        It is computed in that of the values, in float32 at least.
+        """
+        return (self._native @ x.T.to(self._native)).T.to(x)
 
     @cached_property
     def _native(self) -> Tensor:

@@ -13,6 +13,7 @@ Source: peft 0.21.2, utils/save_and_load.py and tuners/lora/config.py.
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ PREFIX = "base_model.model."
 # Options that say who made the adapter, how it began and where it goes: no arithmetic.
 HARMLESS = {
     *("peft_type", "task_type", "auto_mapping", "peft_version", "revision"),
-    *("base_model_name_or_path", "inference_mode", "init_lora_weights"),
+    *("base_model_name_or_path", "inference_mode"),
     *("exclude_modules", "layers_to_transform", "layers_pattern", "megatron_core"),
     "qalora_group_size",
 }
-READ = {"r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora"}
+READ = {
+    *("r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora"),
+    "init_lora_weights",
+}
+# Beginnings that leave W as it was: PiSSA, OLoRA and others subtract theirs from it.
+BEGINNINGS = (None, True, False, "gaussian", "eva", "orthogonal")
 
 
 def save_adapter(model: nn.Module, folder: Path | str, *, base: str = "") -> None:
@@ -84,10 +90,11 @@ def load_adapter(model: nn.Module, folder: Path | str) -> LoRA:
         raise ValueError(f"the model has {len(have)} adapters already")
     about, tensors = _read(Path(folder))
     pairs = _pairs(tensors)
-    config = _config(about, pairs)
     modules = dict(model.named_modules())
+    linear = [n for n, m in modules.items() if isinstance(m, nn.Linear | PackedLinear)]
+    config = _config(about, _targets(about, pairs, linear))
     for name, (A, B) in pairs.items():
-        if not isinstance(modules.get(name), nn.Linear | PackedLinear):
+        if name not in linear:
             raise ValueError(f"the model has no linear layer {name!r}")
         outputs, inputs = shape_of(modules[name])
         expected = (config.rank, inputs), (outputs, config.rank)
@@ -113,20 +120,30 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return about, tensors
 
 
-def _config(about: dict[str, Any], layers: dict[str, Any]) -> LoRA:
+def _targets(about: dict[str, Any], layers: Iterable[str], linear: list[str]) -> Any:
+    """`target_modules`, where it names the `layers` and no other; else each by name."""
+    listed = about.get("target_modules")
+    if isinstance(listed, list) and listed:
+        adapts = LoRA(targets=tuple(listed)).adapts
+        if {name for name in linear if adapts(name)} == set(layers):
+            return listed
+    return layers
+
+
+def _config(about: dict[str, Any], targets: Any) -> LoRA:
     """The options that this course has; ValueError for any other that is in use."""
     for option, value in about.items():
         unused = not value or (option == "bias" and value == "none")
         if option not in HARMLESS | READ and not unused:
             raise ValueError(f"{option}={value!r}: this course has no such option")
-    targets = about.get("target_modules")
-    listed = isinstance(targets, list) and targets
+    if (begun := about.get("init_lora_weights")) not in BEGINNINGS:
+        raise ValueError(f"init_lora_weights={begun!r} changed the base's weights")
     try:
         return LoRA(
             rank=about["r"],
             alpha=about["lora_alpha"],
             dropout=about.get("lora_dropout", 0.0),
-            targets=tuple(sorted(targets) if listed else layers),
+            targets=tuple(sorted(targets)),
             rank_stabilized=bool(about.get("use_rslora", False)),
         )
     except (KeyError, TypeError) as bad:

@@ -26,9 +26,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from lib.layers.packed import PackedLinear
 from lib.progress import progress
 from lib.train.paged_optimizer import PagedAdamW
-from lib.train.qlora import adapter_parameters
+from lib.train.qlora import adapter_parameters, adapters
 
 FILE = "fine_tune.safetensors"
 
@@ -85,14 +86,16 @@ def fine_tune(
     `optimizer` is over `adapter_parameters(model)`, by default one whose pages all fit.
     `folder` keeps the state after each step: the same call goes on from there. `after`
     sees each step and its loss. ValueError where nothing has an adapter, for a loss
-    that is not finite, and for a folder of another recipe, other windows or layers.
+    that is not finite, and for a folder of another recipe, base or adapter, or of other
+    windows.
     """
     learned = adapter_parameters(model)
     if not learned:
         raise ValueError("no layer of the model has an adapter")
     if optimizer is None:
         optimizer = PagedAdamW(learned.values(), weight_decay=recipe.weight_decay)
-    state = _State(folder, recipe, windows, learned, optimizer)
+    made_by = f"{asdict(recipe)}, {_fingerprints(model, windows)}"
+    state = _State(folder, made_by, learned, optimizer)
     losses = state.read()
     steps = range(len(losses) + 1, recipe.steps + 1)
     with _training(model, recipe):
@@ -158,23 +161,35 @@ def _training(model: nn.Module, recipe: Recipe):
             module.training = mode
 
 
+def _fingerprints(model: nn.Module, windows: Tensor) -> str:
+    """What the windows hold, and what each adapter and the base beneath it are."""
+    layers = {
+        name: (tuple(layer.lora_A.shape), layer.config, _kind(layer.base))
+        for name, layer in adapters(model).items()
+    }
+    named = {"tokens": windows.cpu().numpy().tobytes(), "layers": repr(layers).encode()}
+    digests = {name: hashlib.sha256(data) for name, data in named.items()}
+    return ", ".join(f"{name} {d.hexdigest()[:16]}" for name, d in digests.items())
+
+
+def _kind(base: nn.Module) -> str:
+    """How a base is held: codes of what sort, or weights of what dtype."""
+    packed = isinstance(base, PackedLinear)
+    return repr(base.metadata if packed else (base.weight.shape, base.weight.dtype))
+
+
 class _State:
     """The file of a run: adapters, m, v and losses; written to a draft and renamed."""
 
     def __init__(
         self,
         folder: Path | None,
-        recipe: Recipe,
-        windows: Tensor,
+        made_by: str,
         learned: dict[str, nn.Parameter],
         optimizer: PagedAdamW,
     ) -> None:
         self.path = None if folder is None else Path(folder) / FILE
-        self.learned, self.optimizer = learned, optimizer
-        tokens = hashlib.sha256(windows.cpu().numpy().tobytes()).hexdigest()[:16]
-        shapes = {name: tuple(p.shape) for name, p in learned.items()}
-        layers = hashlib.sha256(repr(shapes).encode()).hexdigest()[:16]
-        self.made_by = f"{asdict(recipe)}, tokens {tokens}, adapters {layers}"
+        self.made_by, self.learned, self.optimizer = made_by, learned, optimizer
 
     def read(self) -> list[float]:
         """Go on from the file; the losses so far."""

@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from lib.layers.packed import PackedLinear
 from lib.models.walk import replace_layer
-from lib.quant.codebooks.normal_float import NormalFloat
+from lib.quant.codebooks.double import DoubleScales
+from lib.quant.codebooks.normal_float import FourBit, NormalFloat
+from lib.quant.serialize import deserialize
 from lib.train.lora import LoRALinear
-from lib.train.qlora import NF4, adapters
+from lib.train.qlora import adapters
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,11 @@ def merge_into_float(model: nn.Module) -> None:
         replace_layer(model, name, merged)
 
 
-def merge_into_codes(model: nn.Module, method: NormalFloat = NF4) -> Merge:
+def merge_into_codes(model: nn.Module) -> Merge:
     """Quantize Ŵ + s B A again, in place: each adapted layer becomes a `PackedLinear`.
 
-    ValueError where no layer is adapted, or one whose base is in no 4-bit codes.
+    By the method of its base: the same levels, blocks and kind of constants. ValueError
+    where no layer is adapted, or one whose base is in no 4-bit codes.
     """
     layers = _adapted(model)
     for name, layer in layers.items():
@@ -62,9 +65,8 @@ def merge_into_codes(model: nn.Module, method: NormalFloat = NF4) -> Merge:
     along = length = 0.0
     for name, layer in layers.items():
         old, update = layer.base.weight_matrix(), layer.update.double()
-        packed = PackedLinear.from_quantized(
-            method.quantize(_linear(layer).weight), layer.base.bias, name=name
-        )
+        again = _method(layer.base).quantize(_linear(layer).weight)
+        packed = PackedLinear.from_quantized(again, layer.base.bias, name=name)
         moved = (packed.weight_matrix() - old).double()
         differ = packed.tensors()["packed"] ^ _parts(layer)["packed"]
         weights += moved.numel()
@@ -79,6 +81,12 @@ def _adapted(model: nn.Module) -> dict[str, LoRALinear]:
     if not (layers := adapters(model)):
         raise ValueError("no layer of the model has an adapter")
     return layers
+
+
+def _method(base: PackedLinear) -> NormalFloat:
+    """What made the base's codes."""
+    codes: FourBit = deserialize(base.tensors(), base.metadata)
+    return NormalFloat(codes.kind, codes.block, isinstance(codes.scales, DoubleScales))
 
 
 def _parts(layer: LoRALinear) -> dict[str, Tensor]:

@@ -45,8 +45,9 @@ class PagedAdamW(Optimizer):
 
     `capacity` is what the parameters' device grants the pages, in bytes (by default all
     they need). Give memory away for a while by `pages.yielding(bytes)`; `pages.moves`
-    tells what moved. ValueError for parameters of another dtype or on two devices, for
-    a page too small for one number's m and v, and for settings out of range.
+    tells what moved. ValueError for parameters of another dtype, on two devices or not
+    contiguous, for a page too small for one number's m and v, for settings out of
+    range, and for a group that is added when the pages are laid out.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class PagedAdamW(Optimizer):
         kinds = {(p.device, p.dtype) for p in owned}
         if len(kinds) != 1 or next(iter(kinds))[1] != torch.float32:
             raise ValueError(f"parameters are {sorted(map(str, kinds))}, not float32")
+        if strided := sum(not p.is_contiguous() for p in owned):
+            raise ValueError(f"{strided} parameters are not contiguous")
         if page < 8:
             raise ValueError(f"page={page} bytes hold no m and v")
         self.numbers = page // 8  # whose m and v share a page
@@ -79,6 +82,12 @@ class PagedAdamW(Optimizer):
             count, 2 * self.numbers, capacity=granted, device=owned[0].device
         )
         self.steps = 0
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Before the pages are laid out, as any optimizer; ValueError later."""
+        if hasattr(self, "pages"):
+            raise ValueError(f"the {self.pages.count} pages have no room for a group")
+        super().add_param_group(param_group)
 
     def _cut(self) -> Iterator[list[Span]]:
         """The spans of each page, all parameters laid end to end."""

@@ -117,16 +117,16 @@ def add_adapters(model: nn.Module, config: LoRA, *, seed: int = 0) -> None:
     model.requires_grad_(False)
     for name, base in layers.items():
         outputs, inputs = shape_of(base)
-        device = next(iter([*base.parameters(), *base.buffers()])).device
         A, B = initial(inputs, outputs, config.rank, generator)
-        attach(model, name, A.to(device), B.to(device), config)
+        attach(model, name, A, B, config)
 
 
 def attach(model: nn.Module, name: str, A: Tensor, B: Tensor, config: LoRA) -> None:
-    """Put the adapter (A, B) beside the layer of this name."""
+    """Put the adapter (A, B) beside the layer of this name, on its device."""
     base = model.get_submodule(name)
+    device = next(iter([*base.parameters(), *base.buffers()])).device
     kind = QLoRALinear if isinstance(base, PackedLinear) else LoRALinear
-    adapted = kind(base, A, B, config).train(model.training)
+    adapted = kind(base, A.to(device), B.to(device), config).train(model.training)
     replace_layer(model, name, adapted)
 
 

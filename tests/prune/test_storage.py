@@ -58,6 +58,17 @@ def test_a_csr_product_is_the_dense_one(w, x, sparsity):
         assert torch.allclose(y, x @ sparse.T, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_csr_product_has_the_dtype_of_its_input(w, x, dtype):
+    sparse, _ = halved(w, 0.5, torch.float32)
+    y = CSR.compress(sparse).product(x.to(dtype))
+    assert y.dtype == dtype
+    expected = x.to(dtype).float() @ sparse.T
+    torch.testing.assert_close(y, expected.to(dtype), rtol=1e-2, atol=1e-4)
+    stored = CSR.compress(sparse.to(dtype))
+    torch.testing.assert_close(stored.product(x), x @ sparse.to(dtype).float().T)
+
+
 @pytest.mark.parametrize("block", [4, 8, 16])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 1.0])
 def test_blocks_come_back_and_multiply(w, x, block, sparsity):

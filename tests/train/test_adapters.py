@@ -83,6 +83,34 @@ def test_ours_loads_pefts(small_llama, tmp_path, config):
     assert torch.equal(ours(IDS).logits, theirs(IDS).logits)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target_modules": "all-linear"},
+        {"target_modules": r".*\.(q|v)_proj", "init_lora_weights": "gaussian"},
+        {"target_modules": ["q_proj"], "layers_to_transform": [1]},
+        {"target_modules": ["q_proj"], "exclude_modules": ["0.self_attn.q_proj"]},
+        {"target_modules": ["q_proj"], "init_lora_weights": "orthogonal"},
+    ],
+)
+def test_pefts_other_choices_go_there_and_back(small_llama, tmp_path, options):
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=4, task_type="CAUSAL_LM", **options)
+    theirs = peft.get_peft_model(small_llama(), config).eval()
+    for name, parameter in theirs.named_parameters():
+        if "lora_B" in name:
+            parameter.data += 0.1
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = small_llama()
+    load_adapter(ours, tmp_path / "theirs")
+    assert torch.equal(ours(IDS).logits, theirs(IDS).logits)
+    save_adapter(ours, tmp_path / "ours")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # peft only warns where a tensor is missing
+        back = peft.PeftModel.from_pretrained(small_llama(), tmp_path / "ours")
+    assert torch.equal(back(IDS).logits, theirs(IDS).logits)
+
+
 def test_a_gradient_step_equals_pefts(small_llama, tmp_path):
     peft = pytest.importorskip("peft")
     ours = tuned(small_llama(), CONFIGS[0])
@@ -105,6 +133,7 @@ OPTIONS = {
     "bias": "all",
     "modules_to_save": ["lm_head"],
     "fan_in_fan_out": True,
+    "init_lora_weights": "pissa",
     "an_option_of_tomorrow": 3,
 }
 

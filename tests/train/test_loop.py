@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lib.quant.codebooks.normal_float import NormalFloat
 from lib.train.loop import FILE, Recipe, fine_tune, next_token_loss
 from lib.train.lora import LoRA
 from lib.train.memory import SavedBytes
@@ -17,10 +18,10 @@ class Killed(BaseException):
     """What no `except Exception` catches, as a signal would be."""
 
 
-def model(small_llama, *, dropout=0.1):
+def model(small_llama, *, dropout=0.1, alpha=16):
     one = small_llama(hidden_size=32, intermediate_size=64)
     quantize_base(one)
-    add_adapters(one, LoRA(rank=2, dropout=dropout), seed=1)
+    add_adapters(one, LoRA(rank=2, alpha=alpha, dropout=dropout), seed=1)
     return one
 
 
@@ -155,6 +156,12 @@ def test_what_is_no_run_is_refused(small_llama, tmp_path):
             fine_tune(model(small_llama), windows, recipe, folder=tmp_path)
     with pytest.raises(ValueError, match="was made by"):
         fine_tune(model(small_llama), WINDOWS.flip(0), RECIPE, folder=tmp_path)
+    float4 = small_llama(hidden_size=32, intermediate_size=64)
+    quantize_base(float4, NormalFloat("fp4"))
+    add_adapters(float4, LoRA(rank=2, dropout=0.1), seed=1)
+    for other in (model(small_llama, alpha=3), model(small_llama, dropout=0), float4):
+        with pytest.raises(ValueError, match="was made by"):
+            fine_tune(other, WINDOWS, RECIPE, folder=tmp_path)
     broken = model(small_llama)
     broken.model.norm.weight.data.fill_(torch.nan)
     with pytest.raises(ValueError, match="step 1: the loss is nan"):

@@ -6,9 +6,10 @@ from torch import nn
 
 from lib.layers.packed import PackedLinear
 from lib.models.walk import linear_layers
+from lib.quant.codebooks.normal_float import NormalFloat
 from lib.train.lora import LoRA
 from lib.train.merge import merge_into_codes, merge_into_float
-from lib.train.qlora import NF4, adapter_parameters, add_adapters, quantize_base
+from lib.train.qlora import adapter_parameters, add_adapters, quantize_base
 
 IDS = torch.arange(24).view(2, 12)
 
@@ -61,6 +62,25 @@ def test_codes_that_did_not_move_give_the_base_back(small_llama):
     torch.testing.assert_close(model(IDS).logits, base, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.parametrize(
+    "method", [NormalFloat("fp4"), NormalFloat("nf4", block=32), NormalFloat("nf4")]
+)
+def test_codes_are_merged_into_codes_of_their_own_kind(small_llama, method):
+    model = small_llama(hidden_size=64, intermediate_size=128)
+    quantize_base(model, method)
+    base = model(IDS).logits
+    kinds = {name: m.metadata for name, m in packed_layers(model).items()}
+    add_adapters(model, LoRA(rank=4))  # B = 0, and constants that are not quantized
+    merge = merge_into_codes(model)  # FP4 has two zeros, one of which changes its sign
+    assert merge.changed < 0.01 * merge.weights
+    assert {name: m.metadata for name, m in packed_layers(model).items()} == kinds
+    assert torch.equal(model(IDS).logits, base)
+
+
+def packed_layers(model):
+    return {n: m for n, m in model.named_modules() if isinstance(m, PackedLinear)}
+
+
 def test_what_cannot_be_merged_is_refused_and_stays(small_llama):
     model = small_llama()
     for merge in (merge_into_codes, merge_into_float):
@@ -69,5 +89,5 @@ def test_what_cannot_be_merged_is_refused_and_stays(small_llama):
     model = tuned(small_llama, 0.3, packed=False)
     before = model(IDS).logits
     with pytest.raises(ValueError, match=r"q_proj's base is in no 4-bit codes"):
-        merge_into_codes(model, NF4)
+        merge_into_codes(model)
     assert torch.equal(model(IDS).logits, before)

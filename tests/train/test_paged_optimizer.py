@@ -126,7 +126,11 @@ def test_what_it_cannot_do_is_refused(as_a_user):
     for wrong in ({"lr": -1.0}, {"eps": -1.0}, {"betas": (0.9, 1.0)}):
         with pytest.raises(ValueError, match="out of range"):
             PagedAdamW(parameters(0), **wrong)
+    with pytest.raises(ValueError, match="1 parameters are not contiguous"):
+        PagedAdamW([nn.Parameter(torch.zeros(3, 2).T)])
     mine = PagedAdamW(parameters(0))
+    with pytest.raises(ValueError, match="1 pages have no room for a group"):
+        mine.add_param_group({"params": parameters(1)})  # else they would never move
     with pytest.raises(ValueError, match="4 parameters have no gradient"):
         mine.step()
     other = PagedAdamW(parameters(0)[:2])
