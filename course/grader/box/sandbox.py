@@ -110,7 +110,8 @@ class Sandbox:
             self.stop(f"it sent what no function returns ({error})")
         except Closed:
             reason = self.meter.reason or self.watch.reason
-            reason = reason or (self.group and self.group.reason())
+            if not reason and self.group:
+                reason = self.group.reason()
             by_time = self.meter.reason is not None
             self.stop(reason or "its process ended itself", by_time=by_time)
         except BaseException:
