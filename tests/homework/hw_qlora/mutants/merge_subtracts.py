@@ -1,0 +1,8 @@
+"""Takes the update away."""
+
+LOSES = ["test_merged"]
+PATCHES = {
+    "merged": {
+        "w + ": "w - ",
+    },
+}
