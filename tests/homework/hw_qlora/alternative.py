@@ -1,6 +1,7 @@
 """The same by einsum, gathered constants, exact fractions, queues and heaps."""
 
 import bisect
+import itertools
 from collections import OrderedDict
 from fractions import Fraction
 
@@ -69,17 +70,17 @@ def merged(w, a, b, alpha):
 
 def changed_codes(w, a, b, alpha, levels, block):
     levels = levels.tolist()
-    middles = [(x + y) / 2 for x, y in zip(levels, levels[1:])]
+    middles = [(x + y) / 2 for x, y in itertools.pairwise(levels)]
     before = w.flatten().tolist()
     after = merged(w, a, b, alpha).flatten().tolist()
     changed = 0
     for start in range(0, len(before), block):
         parts = before[start : start + block], after[start : start + block]
         constants = [max(map(abs, part)) or 1.0 for part in parts]
-        for pair in zip(*parts):
+        for pair in zip(*parts, strict=True):
             old, new = (
                 bisect.bisect_left(middles, value / c)
-                for value, c in zip(pair, constants)
+                for value, c in zip(pair, constants, strict=True)
             )
             changed += old != new
     return changed
@@ -88,7 +89,7 @@ def changed_codes(w, a, b, alpha, levels, block):
 def serve(x, w, adapters, which, alpha):
     base = x @ w.T
     rows = []
-    for row, y, number in zip(x, base, which):
+    for row, y, number in zip(x, base, which, strict=True):
         if number is not None:
             a, b = adapters[number]
             y = y + b @ (a @ row) * (alpha / len(a))

@@ -3,6 +3,8 @@
 LOSES = ["test_changed_codes"]
 PATCHES = {
     "changed_codes": {
-        "weight.flatten().split(block)": "[p for row in weight for p in row.split(block)]",
+        ("weight.flatten().split(block)"): (
+            "[p for row in weight for p in row.split(block)]"
+        ),
     },
 }

@@ -3,6 +3,8 @@
 LOSES = ["test_double_dequant", "test_smollm2"]
 PATCHES = {
     "double_dequant": {
-        'constants.repeat_interleave(frozen["block"])': 'constants.repeat(frozen["block"])',
+        ('constants.repeat_interleave(frozen["block"])'): (
+            'constants.repeat(frozen["block"])'
+        ),
     },
 }

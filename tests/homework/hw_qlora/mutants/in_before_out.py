@@ -3,6 +3,8 @@
 LOSES = ["test_touch"]
 PATCHES = {
     "touch": {
-        "return [*others[leaving:], page], moves": "return [*others[leaving:], page], sorted(moves)",
+        ("return [*others[leaving:], page], moves"): (
+            "return [*others[leaving:], page], sorted(moves)"
+        ),
     },
 }

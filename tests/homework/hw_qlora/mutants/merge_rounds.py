@@ -3,6 +3,8 @@
 LOSES = ["test_merged"]
 PATCHES = {
     "merged": {
-        "return w + alpha / len(a) * (b @ a)": "return (w + alpha / len(a) * (b @ a)).bfloat16().float()",
+        ("return w + alpha / len(a) * (b @ a)"): (
+            "return (w + alpha / len(a) * (b @ a)).bfloat16().float()"
+        ),
     },
 }

@@ -3,7 +3,9 @@
 LOSES = ["bonus_fewest_moves"]
 PATCHES = {
     "fewest_moves": {
-        "            count += 1\n": "",
-        "                del here": "                count += 1\n                del here",
+        ("            count += 1\n"): "",
+        ("                del here"): (
+            "                count += 1\n                del here"
+        ),
     },
 }

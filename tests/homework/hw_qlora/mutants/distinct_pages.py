@@ -1,0 +1,8 @@
+"""Counts each page once."""
+
+LOSES = ["bonus_fewest_moves"]
+PATCHES = {
+    "fewest_moves": {
+        "return count": "return len({*touches})",
+    },
+}
