@@ -1,4 +1,4 @@
-"""The fine-tuning of a homework: by right gradients the loss falls, by none it stays."""
+"""A homework's fine-tuning: right gradients let the loss fall, none leave it there."""
 
 import pytest
 import torch

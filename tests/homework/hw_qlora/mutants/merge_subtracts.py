@@ -1,8 +1,0 @@
-"""Takes the update away."""
-
-LOSES = ["test_merged"]
-PATCHES = {
-    "merged": {
-        "w + ": "w - ",
-    },
-}
