@@ -24,6 +24,7 @@ WITHHELD = {
     "hw_linear": ROUNDING,
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),
+    "hw_pruning": ROUNDING,
     "hw_qlora": ("lib.train", *ROUNDING, "bitsandbytes", "peft"),
     "hw_quantization": ROUNDING,
     "hw_speculative": ("lib.decode",),

@@ -12,6 +12,8 @@ from lib.exercises import trial
 from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.hooks import capture_inputs
 from lib.models.walk import linear_layers, mapped_weights
+from lib.prune.masks import kept_n_of_m
+from lib.prune.sparsegpt import sparse_gpt
 from lib.quant.uniform.grouped import RoundToNearest
 
 ROOT = Path(__file__).parents[2]
@@ -190,3 +192,39 @@ def test_the_perplexities_that_hw_kv_cache_names_are_measured():
     }
     best = found.pop(ways)
     assert 1.05 * best < target < min(found.values()) / 1.05, (best, found)
+
+
+def test_the_targets_of_hw_pruning_lie_between_the_methods():
+    """Magnitude reaches neither, Wanda the first, SparseGPT both, by 10 % each."""
+    path = ROOT / "solutions/hw_pruning/hw_pruning.ipynb"
+    text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
+    first, second = map(float, re.search(r"TARGETS = (.+), (.+)", text).groups())
+    assert f"Below {first} earns one point, below {second} the second" in text
+    layers = linear_layers(trial.smollm2()[0])
+    names = [f"model.layers.8.self_attn.{name}_proj" for name in "qkvo"]
+    texts = (("king-lear", 1024), ("hamlet", 512))
+    seen, unseen = (
+        trial.second_moments(names, EvaluationProtocol(text, tokens=n, window=512))
+        for text, n in texts
+    )
+
+    def ratio(way):
+        """The mean error as a multiple of Wanda's."""
+        found = []
+        for name in names:
+            w, h = layers[name].weight.detach(), 2 * seen[name]
+            wanda = w * kept_n_of_m(w.abs() * h.diagonal().sqrt(), 2, 4)
+            mine, theirs = (
+                (((w - other) @ unseen[name]) * (w - other)).sum().item()
+                for other in (way(w, h), wanda)
+            )
+            found.append(mine / theirs)
+        return sum(found) / len(found)
+
+    magnitude = ratio(lambda w, _: w * kept_n_of_m(w.abs(), 2, 4))
+    assert 1.1 < first < magnitude / 1.1, f"magnitude: {magnitude:.2f}"
+    for damping in (0.01, 0.1):
+        moved = ratio(
+            lambda w, h, d=damping: sparse_gpt(w, h, (2, 4), damping=d).weight
+        )
+        assert 1.1 * moved < second < 1 / 1.1, f"{damping=}: {moved:.2f}"

@@ -1,0 +1,12 @@
+"""The runs go down the columns."""
+
+LOSES = ["test_masks"]
+PATCHES = {
+    "kept_n_of_m": {
+        "    runs = score.unflatten(1, (-1, m))": (
+            "    if len(score) % m == 0:\n"
+            "        return kept_n_of_m(score.T, n, m).T\n"
+            "    runs = score.T.reshape(score.shape).unflatten(1, (-1, m))"
+        ),
+    },
+}
