@@ -316,5 +316,5 @@ class Trial:
 
     @staticmethod
     def second_moments(names: Any = None, protocol: Any = None) -> Any:
-        """The identity, whatever the layer."""
-        return dict.fromkeys(names, torch.eye(576))
+        """Inputs of size 1, any two of which correlate by a half: errors can cancel."""
+        return dict.fromkeys(names, 0.5 + 0.5 * torch.eye(576))
