@@ -2,18 +2,21 @@
 
     python -m lib.bench structured        → results/structured.json
 
-Perplexity of *Hamlet*'s first windows with layers, neurons or heads gone, each kind by
-its score, by another that looks as good, and at random (several seeds); neurons also
-with `down_proj` refitted by least squares. Scores and moments come from calibration
-plays. Nothing is cut for neurons and heads: a gate at zero computes the same, and the
-model stays whole for the next row.
+Perplexity of *Hamlet*'s first windows with layers, neurons, heads or channels of the
+stream gone, each kind by its score, by another that looks as good, and at random;
+neurons also with `down_proj` refitted by least squares. Scores and moments come from
+calibration plays, by several draws of them; so does the perplexity that chooses layers.
+`equal_size` takes as many of the blocks' weights from every kind. Nothing is cut for
+neurons and heads: a gate at zero computes the same, and the model stays whole for the
+next row.
 
-Read in order: `layers`, `neurons`, `heads`, `main`.
+Read in order: `Watched`, `layers`, `neurons`, `heads`, `channels`, `main`.
 """
 
 import argparse
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,36 +28,90 @@ from lib.data.text import calibration_windows
 from lib.models.evaluate import EvaluationProtocol, perplexity
 from lib.models.hooks import stream_inputs
 from lib.models.load import load_model
-from lib.models.structure.gates import gated, head_gradients, watch_structure
-from lib.models.structure.surgery import drop_layers
+from lib.models.structure.gates import (
+    gated,
+    head_gradients,
+    watch_channels,
+    watch_structure,
+)
+from lib.models.structure.surgery import drop_layers, keep_channels
 from lib.models.walk import mapped_weights
 from lib.progress import progress
 from lib.prune.structured.heads import head_importance
-from lib.prune.structured.importance import kept_of
+from lib.prune.structured.importance import kept_in_groups, kept_of
 from lib.prune.structured.refit import refit_columns
 from lib.quant.hessian import Hessian
 
-CALIBRATION, WINDOW = 16, 512
+CALIBRATION, WINDOW = 8, 512
+DRAWS = (0, 1, 2)  # of the calibration windows
+SEARCH = 2  # calibration windows that measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8, 10)
-SHARES = (0.1, 0.2, 0.25, 0.3, 0.5)  # of neurons and of heads that go
+SHARES = (0.1, 0.2, 0.3, 0.5)  # of neurons and of heads that go
 SEEDS = (0, 1, 2)  # of what goes at random
+EQUAL = (3, 6)  # layers, whose size every other kind gives up too
 
 Row = dict[str, Any]
 
 
-def layers(model: PreTrainedModel, windows: Tensor, influence: Tensor) -> Iterator[Row]:
-    """The blocks of least influence, and as many in a row before the last two."""
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """All that one draw of calibration windows says of the whole model."""
+
+    neurons: Tensor  # (layers, neurons), Minitron's importance
+    influence: Tensor  # (layers), block influence
+    gradients: Tensor  # (windows, layers, heads)
+    moments: dict[str, Hessian]  # of what every down_proj reads
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, windows: Tensor) -> "Watched":
+        """Watch the model three times: forwards, backwards, and for H."""
+        neurons, influence = watch_structure(model, windows)
+        names = readers(model)
+        moments = {name: Hessian(model.config.intermediate_size) for name in names}
+        stream_inputs(model, windows, {n: m.add for n, m in moments.items()})
+        return cls(
+            torch.stack([layer.score for layer in neurons]),
+            torch.tensor([layer.score for layer in influence]),
+            head_gradients(model, windows),
+            moments,
+        )
+
+
+def readers(model: PreTrainedModel) -> list[str]:
+    """The names of all down_proj, which read the neurons."""
+    return [f"model.layers.{i}.mlp.down_proj" for i in range(len(model.model.layers))]
+
+
+def gone_by(influence: Tensor, gone: int) -> list[int]:
+    """The layers of least score."""
     count = len(influence)
+    return sorted(set(range(count)) - set(kept_of(influence, count - gone).tolist()))
+
+
+def losses_alone(model: PreTrainedModel, windows: Tensor) -> Tensor:
+    """Perplexity with each layer gone, by itself."""
+    found = [without(model, windows, [i]) for i in range(len(model.model.layers))]
+    return torch.tensor(found)
+
+
+def without(model: PreTrainedModel, windows: Tensor, which: Sequence[int]) -> float:
+    """Perplexity with these layers gone."""
+    cut = copy.deepcopy(model)
+    drop_layers(cut, which)
+    return perplexity(cut, windows)
+
+
+def layers(
+    model: PreTrainedModel, windows: Tensor, scores: dict[str, Tensor]
+) -> Iterator[Row]:
+    """The blocks of least score, and as many in a row before the last two."""
+    count = len(model.model.layers)
     for gone in LAYERS:
-        kept = kept_of(influence, count - gone).tolist()
-        ways = {
-            "block influence": sorted(set(range(count)) - set(kept)),
-            "neighbours before the last two": list(range(count - 2 - gone, count - 2)),
-        }
+        ways = {way: gone_by(score, gone) for way, score in scores.items()}
+        ways["neighbours before the last two"] = [*range(count - 2 - gone, count - 2)]
         for way, which in ways.items():
-            cut = copy.deepcopy(model)
-            drop_layers(cut, which)
-            yield {"way": way, "layers": which, "perplexity": perplexity(cut, windows)}
+            found = without(model, windows, which)
+            yield {"way": way, "layers": which, "perplexity": found}
 
 
 def gates_of(scores: Tensor, share: float) -> Tensor:
@@ -71,48 +128,119 @@ def at_random(like: Tensor, seed: int) -> Tensor:
     return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed))
 
 
-def neurons(
-    model: PreTrainedModel, windows: Tensor, calibration: Tensor, scores: Tensor
-) -> Iterator[Row]:
+def narrowed(
+    model: PreTrainedModel, windows: Tensor, gates: Tensor, moments: dict | None = None
+) -> float:
+    """Perplexity with neurons gone, `down_proj` refitted where moments are given."""
+    if moments is None:
+        with gated(model, neurons=gates):
+            return perplexity(model, windows)
+    names = list(moments)
+
+    def refitted(name: str, w: Tensor) -> Tensor:
+        kept = gates[names.index(name)].nonzero().flatten()
+        fitted = refit_columns(w, kept, moments[name].matrix)
+        return torch.zeros_like(w).index_copy(1, kept, fitted)
+
+    with mapped_weights(model, refitted, names):
+        return perplexity(model, windows)
+
+
+def neurons(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator[Row]:
     """As many neurons of every layer, by importance, refitted, and at random."""
-    names = [f"model.layers.{i}.mlp.down_proj" for i in range(len(scores))]
-    moments = {name: Hessian(scores.shape[1]) for name in names}
-    stream_inputs(model, calibration, {n: m.add for n, m in moments.items()})
-    columns = [model.get_submodule(n).weight.norm(dim=0).double() for n in names]
+    weights = [model.get_submodule(name).weight for name in readers(model)]
+    columns = torch.stack([w.norm(dim=0).double() for w in weights])
+    scores = watched.neurons
     ways = {
         "importance": scores,
-        "importance times the column of down_proj": scores * torch.stack(columns),
+        "importance times the column of down_proj": scores * columns,
     } | {f"random, seed {seed}": at_random(scores, seed) for seed in SEEDS}
     for share in SHARES:
         for way, values in ways.items():
             gates = gates_of(values, share)
             row = {"way": way, "share": share}
-            with gated(model, neurons=gates):
-                yield row | {"refit": False, "perplexity": perplexity(model, windows)}
-            if not way.startswith("importance"):
-                continue
-
-            def refitted(name: str, w: Tensor, gates: Tensor = gates) -> Tensor:
-                kept = gates[names.index(name)].nonzero().flatten()
-                fitted = refit_columns(w, kept, moments[name].matrix)
-                return torch.zeros_like(w).index_copy(1, kept, fitted)
-
-            with mapped_weights(model, refitted, names):
-                yield row | {"refit": True, "perplexity": perplexity(model, windows)}
+            found = narrowed(model, windows, gates)
+            yield row | {"refit": False, "perplexity": found}
+            if way.startswith("importance") or way.endswith("seed 0"):
+                found = narrowed(model, windows, gates, watched.moments)
+                yield row | {"refit": True, "perplexity": found}
 
 
 def heads(model: PreTrainedModel, windows: Tensor, gradients: Tensor) -> Iterator[Row]:
-    """The heads of least importance in the whole model, and at random."""
+    """The heads of least importance in the whole model, and at random.
+
+    Then as many of every group that shares keys, which a smaller configuration can say.
+    """
+    importance = head_importance(gradients)
+    chance = {f"random, seed {seed}": at_random(importance, seed) for seed in SEEDS}
     ways = {
-        "gradient": head_importance(gradients),
+        "gradient": importance,
         "gradient, per layer": head_importance(gradients, per_layer=True),
-    } | {f"random, seed {seed}": at_random(gradients[0], seed) for seed in SEEDS}
+    } | chance
     for share in SHARES:
         for way, values in ways.items():
             gates = gates_of(values.flatten()[None], share).view_as(values)
             with gated(model, heads=gates):
                 found = perplexity(model, windows)
             yield {"way": way, "share": share, "perplexity": found}
+    groups = model.config.num_key_value_heads
+    each = importance.shape[1] // groups
+    for way, values in ({"gradient": importance} | chance).items():
+        gates = torch.zeros(values.shape)
+        for row, score in zip(gates, values, strict=True):
+            row[kept_in_groups(score, groups, each - 1)] = 1
+        with gated(model, heads=gates):
+            found = perplexity(model, windows)
+        row = {"way": f"{way}, one of each group", "share": 1 / each}
+        yield row | {"perplexity": found}
+
+
+def channels(model: PreTrainedModel, windows: Tensor, score: Tensor) -> Iterator[Row]:
+    """Channels of the stream, cut from every matrix, both embeddings and all norms."""
+    ways = {"importance": score}
+    ways |= {f"random, seed {seed}": at_random(score, seed) for seed in SEEDS}
+    for gone in EQUAL:
+        share = gone / len(model.model.layers)
+        for way, values in ways.items():
+            cut = copy.deepcopy(model)
+            keep_channels(cut, kept_of(values, len(score) - int(share * len(score))))
+            found = perplexity(cut, windows)
+            yield {"way": way, "share": share, "perplexity": found}
+
+
+def equal_size(
+    model: PreTrainedModel, windows: Tensor, watched: Watched
+) -> Iterator[Row]:
+    """As many weights as so many blocks have, from the MLPs' neurons or in layers."""
+    block = model.model.layers[0]
+    size = sum(w.numel() for w in block.parameters())
+    mlp = sum(w.numel() for w in block.mlp.parameters())
+    for gone in EQUAL:
+        which = gone_by(watched.influence, gone)
+        row = {"blocks": gone, "weights": gone * size}
+        found = without(model, windows, which)
+        yield row | {"way": "layers, by block influence", "perplexity": found}
+        gates = gates_of(watched.neurons, gone * size / (len(watched.neurons) * mlp))
+        for way, moments in (("", None), (", refitted", watched.moments)):
+            found = narrowed(model, windows, gates, moments)
+            yield row | {"way": f"neurons{way}", "perplexity": found}
+
+
+def drawn(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator[Row]:
+    """One setting of each kind, by what one draw of calibration windows says."""
+    for gone in (3, 5):
+        which = gone_by(watched.influence, gone)
+        found = without(model, windows, which)
+        yield {"way": f"{gone} layers", "layers": which, "perplexity": found}
+    gates = gates_of(watched.neurons, 0.3)
+    for way, moments in (("neurons", None), ("neurons, refitted", watched.moments)):
+        found = narrowed(model, windows, gates, moments)
+        yield {"way": way, "share": 0.3, "perplexity": found}
+    importance = head_importance(watched.gradients)
+    gates = gates_of(importance.flatten()[None], 0.2).view_as(importance)
+    with gated(model, heads=gates):
+        found = perplexity(model, windows)
+    yield {"way": "heads", "share": 0.2, "perplexity": found}
 
 
 def shown(rows: Iterable[Row], what: str) -> list[Row]:
@@ -126,24 +254,37 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
-    """Watch the model once, cut in every way, and record."""
+    """Watch the model by every draw, cut it in every way, and record each kind."""
     model, tokenizer = load_model()
     windows = EvaluationProtocol().windows(tokenizer)[: options.windows]
-    calibration = calibration_windows(tokenizer, count=CALIBRATION, window=WINDOW)
-    watched, influence = watch_structure(model, calibration)
-    scores = torch.stack([layer.score for layer in watched])
-    turned = torch.tensor([layer.score for layer in influence])
-    gradients = head_gradients(model, calibration)
-    results = {
-        "whole": perplexity(model, windows),
-        "block_influence": turned.tolist(),
-        "layers": shown(layers(model, windows, turned), "layers"),
-        "neurons": shown(neurons(model, windows, calibration, scores), "neurons"),
-        "heads": shown(heads(model, windows, gradients), "heads"),
-    }
     how = (
         f"SmolLM2, float32, no retraining; perplexity of the first {len(windows)} "
         f"windows of Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}"
     )
-    print(record(run, results, protocol=how, device=processor_name()).name)
+    results: dict[str, Any] = {"whole": perplexity(model, windows)}
+
+    def keep(kind: str, found: Any) -> None:
+        results[kind] = found
+        record(run, results, protocol=how, device=processor_name())
+
+    def draw(seed: int) -> Tensor:
+        drawing = {"count": CALIBRATION, "window": WINDOW, "seed": seed}
+        return calibration_windows(tokenizer, **drawing)
+
+    first = draw(DRAWS[0])
+    watched, stream = Watched.of(model, first), watch_channels(model, first).score
+    alone = losses_alone(model, first[:SEARCH])
+    keep("alone", {"influence": watched.influence.tolist(), "loss": alone.tolist()})
+    scores = {"block influence": watched.influence, "perplexity alone": alone}
+    keep("layers", shown(layers(model, windows, scores), "layers"))
+    keep("neurons", shown(neurons(model, windows, watched), "neurons"))
+    keep("heads", shown(heads(model, windows, watched.gradients), "heads"))
+    keep("channels", shown(channels(model, windows, stream), "channels"))
+    keep("equal_size", shown(equal_size(model, windows, watched), "equal size"))
+    rows: list[Row] = []
+    for seed in DRAWS:
+        watched = watched if seed == DRAWS[0] else Watched.of(model, draw(seed))
+        found = shown(drawn(model, windows, watched), "draw")
+        rows += [{"draw": seed} | row for row in found]
+        keep("draws", rows)
     return True

@@ -7,7 +7,7 @@ At ξ = 1 nothing changes, at 0 the part is gone, and ∂L/∂ξ says what the l
 first. The same gates serve a search for what to cut, and training with gates that learn
 (lib/prune/structured/hard_concrete.py).
 
-Read in order: `gated`, `head_gradients`; `watch_structure`.
+Read in order: `gated`, `head_gradients`; `watch_structure`, `watch_channels`.
 """
 
 from collections.abc import Iterator
@@ -108,3 +108,24 @@ def watch_structure(
         for ids in progress(windows.split(batch), "activations"):
             model.model(ids, use_cache=False)
     return neurons, influence
+
+
+def watch_channels(
+    model: PreTrainedModel, windows: Int[Tensor, "n window"], *, batch: int = 2
+) -> Importance:
+    """The importance of the stream's channels, by what both norms of each block make.
+
+    The squares of all norms are summed, as a channel leaves every layer at once.
+    """
+    found = Importance(model.config.hidden_size)
+    readers = {}
+    for i, block in enumerate(model.model.layers):
+        readers |= {f"{i} q": block.self_attn.q_proj, f"{i} gate": block.mlp.gate_proj}
+
+    def reads(arrival: Arrival) -> None:
+        found.add(arrival.x)
+
+    with torch.inference_mode(), before(readers, reads):
+        for ids in progress(windows.split(batch), "activations"):
+            model.model(ids, use_cache=False)
+    return found

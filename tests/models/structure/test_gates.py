@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from lib.models.structure.gates import gated, head_gradients, watch_structure
+from lib.models.structure.gates import (
+    gated,
+    head_gradients,
+    watch_channels,
+    watch_structure,
+)
 from tests.conftest import llama_of
 
 WINDOWS = torch.arange(30).view(3, 10)
@@ -71,3 +76,18 @@ def test_refusals():
     wrong = gated(model(), heads=torch.ones(2, 3))
     with pytest.raises(ValueError, match=r"gates of heads are \(2, 3\)"), wrong:
         pass
+
+
+def test_channels_are_watched_at_both_norms_of_every_block():
+    net = model()
+    made: list[torch.Tensor] = []
+    handles = [
+        norm.register_forward_hook(lambda _, __, out: made.append(out))
+        for block in net.model.layers
+        for norm in (block.input_layernorm, block.post_attention_layernorm)
+    ]
+    found = watch_channels(net, WINDOWS, batch=3)
+    for handle in handles:
+        handle.remove()
+    means = torch.stack([out.double().abs().mean(1) for out in made])
+    torch.testing.assert_close(found.score, means.square().sum((0, 1)).sqrt())
