@@ -42,12 +42,13 @@ from lib.prune.structured.importance import kept_in_groups, kept_of
 from lib.prune.structured.refit import refit_columns
 from lib.quant.hessian import Hessian
 
-CALIBRATION, WINDOW = 8, 512
+CALIBRATION, WINDOW = 12, 512  # for importance, influence and moments
+GRADIENTS = 8, 256  # windows and their tokens: as many steps backwards
 DRAWS = (0, 1, 2)  # of the calibration windows
-SEARCH = 2  # calibration windows that measure the loss of each layer alone
-LAYERS = (1, 2, 3, 5, 8, 10)
-SHARES = (0.1, 0.2, 0.3, 0.5)  # of neurons and of heads that go
-SEEDS = (0, 1, 2)  # of what goes at random
+SEARCH = 1, 512  # to measure the loss of each layer alone
+LAYERS = (1, 2, 3, 5, 8)
+SHARES = (0.1, 0.2, 0.3)  # of neurons and of heads that go
+SEEDS = (0, 1)  # of what goes at random
 EQUAL = (3, 6)  # layers, whose size every other kind gives up too
 
 Row = dict[str, Any]
@@ -72,9 +73,14 @@ class Watched:
         return cls(
             torch.stack([layer.score for layer in neurons]),
             torch.tensor([layer.score for layer in influence]),
-            head_gradients(model, windows),
+            head_gradients(model, part(windows, GRADIENTS)),
             moments,
         )
+
+
+def part(windows: Tensor, size: tuple[int, int]) -> Tensor:
+    """The first tokens of the first windows."""
+    return windows[: size[0], : size[1]]
 
 
 def readers(model: PreTrainedModel) -> list[str]:
@@ -161,7 +167,7 @@ def neurons(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterat
             row = {"way": way, "share": share}
             found = narrowed(model, windows, gates)
             yield row | {"refit": False, "perplexity": found}
-            if way.startswith("importance") or way.endswith("seed 0"):
+            if way == "importance" or way.endswith("seed 0"):
                 found = narrowed(model, windows, gates, watched.moments)
                 yield row | {"refit": True, "perplexity": found}
 
@@ -259,7 +265,9 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     windows = EvaluationProtocol().windows(tokenizer)[: options.windows]
     how = (
         f"SmolLM2, float32, no retraining; perplexity of the first {len(windows)} "
-        f"windows of Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}"
+        f"windows of Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}, "
+        f"gradients from {GRADIENTS[0]} of {GRADIENTS[1]}, each layer's own loss from "
+        f"{SEARCH[0]} of {SEARCH[1]}"
     )
     results: dict[str, Any] = {"whole": perplexity(model, windows)}
 
@@ -273,7 +281,7 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
 
     first = draw(DRAWS[0])
     watched, stream = Watched.of(model, first), watch_channels(model, first).score
-    alone = losses_alone(model, first[:SEARCH])
+    alone = losses_alone(model, part(first, SEARCH))
     keep("alone", {"influence": watched.influence.tolist(), "loss": alone.tolist()})
     scores = {"block influence": watched.influence, "perplexity alone": alone}
     keep("layers", shown(layers(model, windows, scores), "layers"))
