@@ -156,6 +156,13 @@ BENCHMARKS = {
             "ptq_best",
         ),
         Benchmark(
+            "retraining",
+            "lib.bench.pruning.retraining",
+            "neurons cut from a small net, refitted, and trained on in every way",
+            "CPU",
+            "retraining",
+        ),
+        Benchmark(
             "structured",
             "lib.bench.pruning.structured",
             "perplexity with layers, neurons or heads cut out, by every score",

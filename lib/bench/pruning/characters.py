@@ -10,7 +10,7 @@ Read in order: `texts`, `start`, `logits`, `train`, `nats`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -40,11 +40,11 @@ def texts() -> tuple[Int[Tensor, " train"], Int[Tensor, " test"]]:
     )
 
 
-def start(seed: int) -> dict[str, Tensor]:
+def start(seed: int, widths: Sequence[int] = WIDTHS) -> dict[str, Tensor]:
     """Random parameters, He-scaled."""
     draw = torch.Generator().manual_seed(seed)
     weights = {"embedding": torch.randn(ALPHABET, 6, generator=draw)}
-    for i, (cols, rows) in enumerate(pairwise(WIDTHS), 1):
+    for i, (cols, rows) in enumerate(pairwise(widths), 1):
         w = torch.randn(rows, cols, generator=draw)
         weights |= {f"w{i}": w * (2 / cols) ** 0.5, f"b{i}": torch.zeros(rows)}
     return weights
@@ -67,12 +67,13 @@ def train(
     seed: int,
     rate: float = RATE,
     kept: Mapping[str, Tensor] | None = None,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     each: Callable[[int, dict[str, Tensor], torch.optim.Optimizer], None] | None = None,
 ) -> dict[str, Tensor]:
     """Adam on random windows, the rate falling to 0; `net` itself is left as it was.
 
-    `kept` are fixed masks; `each(step, parameters, optimizer)` may do more, before
-    every step.
+    `kept` are fixed masks; `loss(logits, windows, labels)` takes the place of labels'
+    cross-entropy; `each(step, parameters, optimizer)` may do more, before every step.
     """
     text, draw = texts()[0], torch.Generator().manual_seed(seed)
     net = {name: w.detach().clone().requires_grad_() for name, w in net.items()}
@@ -89,9 +90,10 @@ def train(
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
         at = torch.randint(len(text) - CONTEXT, (BATCH, 1), generator=draw)
         window = text[at + offsets]
-        loss = cross_entropy(logits(net, window[:, :-1]), window[:, -1])
+        x, labels = window[:, :-1], window[:, -1]
+        guess = logits(net, x)
         optimizer.zero_grad()
-        loss.backward()
+        (loss(guess, x, labels) if loss else cross_entropy(guess, labels)).backward()
         optimizer.step()
     return {name: w.detach() for name, w in net.items()}
 

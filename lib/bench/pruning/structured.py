@@ -42,10 +42,10 @@ from lib.prune.structured.importance import kept_in_groups, kept_of
 from lib.prune.structured.refit import refit_columns
 from lib.quant.hessian import Hessian
 
-CALIBRATION, WINDOW = 12, 512  # for importance, influence and moments
-GRADIENTS = 8, 256  # windows and their tokens: as many steps backwards
+CALIBRATION, WINDOW = 8, 512  # for importance, influence and moments
+GRADIENTS = 6, 256  # windows and their tokens: as many steps backwards
 DRAWS = (0, 1, 2)  # of the calibration windows
-SEARCH = 1, 512  # to measure the loss of each layer alone
+SEARCH = 1, 256  # to measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8)
 SHARES = (0.1, 0.2, 0.3)  # of neurons and of heads that go
 SEEDS = (0, 1)  # of what goes at random
@@ -265,9 +265,9 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     windows = EvaluationProtocol().windows(tokenizer)[: options.windows]
     how = (
         f"SmolLM2, float32, no retraining; perplexity of the first {len(windows)} "
-        f"windows of Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}, "
-        f"gradients from {GRADIENTS[0]} of {GRADIENTS[1]}, each layer's own loss from "
-        f"{SEARCH[0]} of {SEARCH[1]}"
+        f"windows of Hamlet; scores from {CALIBRATION} calibration windows of "
+        f"{WINDOW}, gradients from {GRADIENTS[0]} of {GRADIENTS[1]}, "
+        f"each layer's own loss from {SEARCH[0]} of {SEARCH[1]}"
     )
     results: dict[str, Any] = {"whole": perplexity(model, windows)}
 
@@ -280,14 +280,13 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
         return calibration_windows(tokenizer, **drawing)
 
     first = draw(DRAWS[0])
-    watched, stream = Watched.of(model, first), watch_channels(model, first).score
+    watched, stream = Watched.of(model, first), watch_channels(model, first[:2]).score
     alone = losses_alone(model, part(first, SEARCH))
     keep("alone", {"influence": watched.influence.tolist(), "loss": alone.tolist()})
     scores = {"block influence": watched.influence, "perplexity alone": alone}
     keep("layers", shown(layers(model, windows, scores), "layers"))
     keep("neurons", shown(neurons(model, windows, watched), "neurons"))
     keep("heads", shown(heads(model, windows, watched.gradients), "heads"))
-    keep("channels", shown(channels(model, windows, stream), "channels"))
     keep("equal_size", shown(equal_size(model, windows, watched), "equal size"))
     rows: list[Row] = []
     for seed in DRAWS:
@@ -295,4 +294,5 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
         found = shown(drawn(model, windows, watched), "draw")
         rows += [{"draw": seed} | row for row in found]
         keep("draws", rows)
+    keep("channels", shown(channels(model, windows, stream), "channels"))
     return True
