@@ -156,6 +156,13 @@ BENCHMARKS = {
             "ptq_best",
         ),
         Benchmark(
+            "cofi",
+            "lib.bench.pruning.coarse_fine",
+            "coarse and fine masks learned to a size; half a small model, retrained",
+            "CPU",
+            "cofi",
+        ),
+        Benchmark(
             "retraining",
             "lib.bench.pruning.retraining",
             "neurons cut from a small net, refitted, and trained on in every way",
@@ -168,6 +175,13 @@ BENCHMARKS = {
             "perplexity with layers, neurons or heads cut out, by every score",
             "CPU",
             "structured",
+        ),
+        Benchmark(
+            "structured_teacher",
+            "lib.bench.pruning.structured",
+            "the same on the course's own small model",
+            "CPU",
+            "structured_teacher",
         ),
         Benchmark(
             "answers",

@@ -1,6 +1,7 @@
-"""SmolLM2 with parts cut out, before any retraining: which parts, and by which score.
+"""A model with parts cut out, before any retraining: which parts, and by which score.
 
-    python -m lib.bench structured        → results/structured.json
+    python -m lib.bench structured            # SmolLM2, half an hour of a core
+    python -m lib.bench structured_teacher    # the course's teacher, two minutes
 
 Perplexity of *Hamlet*'s first windows with layers, neurons, heads or channels of the
 stream gone, each kind by its score, by another that looks as good, and at random;
@@ -49,7 +50,7 @@ SEARCH = 1, 256  # to measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8)
 SHARES = (0.1, 0.2, 0.3)  # of neurons and of heads that go
 SEEDS = (0, 1)  # of what goes at random
-EQUAL = (3, 6)  # layers, whose size every other kind gives up too
+EQUAL = (10, 5)  # one layer of so many, whose size every other kind gives up too
 
 Row = dict[str, Any]
 
@@ -112,7 +113,7 @@ def layers(
 ) -> Iterator[Row]:
     """The blocks of least score, and as many in a row before the last two."""
     count = len(model.model.layers)
-    for gone in LAYERS:
+    for gone in (gone for gone in LAYERS if gone < count - 2):
         ways = {way: gone_by(score, gone) for way, score in scores.items()}
         ways["neighbours before the last two"] = [*range(count - 2 - gone, count - 2)]
         for way, which in ways.items():
@@ -201,11 +202,17 @@ def heads(model: PreTrainedModel, windows: Tensor, gradients: Tensor) -> Iterato
         yield row | {"perplexity": found}
 
 
+def blocks_given_up(model: PreTrainedModel) -> list[int]:
+    """A tenth and a fifth of the layers, and at least one."""
+    count = len(model.model.layers)
+    return sorted({max(1, count // part) for part in EQUAL})
+
+
 def channels(model: PreTrainedModel, windows: Tensor, score: Tensor) -> Iterator[Row]:
     """Channels of the stream, cut from every matrix, both embeddings and all norms."""
     ways = {"importance": score}
     ways |= {f"random, seed {seed}": at_random(score, seed) for seed in SEEDS}
-    for gone in EQUAL:
+    for gone in blocks_given_up(model):
         share = gone / len(model.model.layers)
         for way, values in ways.items():
             cut = copy.deepcopy(model)
@@ -221,7 +228,7 @@ def equal_size(
     block = model.model.layers[0]
     size = sum(w.numel() for w in block.parameters())
     mlp = sum(w.numel() for w in block.mlp.parameters())
-    for gone in EQUAL:
+    for gone in blocks_given_up(model):
         which = gone_by(watched.influence, gone)
         row = {"blocks": gone, "weights": gone * size}
         found = without(model, windows, which)
@@ -234,7 +241,8 @@ def equal_size(
 
 def drawn(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator[Row]:
     """One setting of each kind, by what one draw of calibration windows says."""
-    for gone in (3, 5):
+    count = len(model.model.layers)
+    for gone in sorted({max(1, count // 10), count // 6}):
         which = gone_by(watched.influence, gone)
         found = without(model, windows, which)
         yield {"way": f"{gone} layers", "layers": which, "perplexity": found}
@@ -261,10 +269,11 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Watch the model by every draw, cut it in every way, and record each kind."""
-    model, tokenizer = load_model()
+    which = "teacher" if name == "structured_teacher" else "smollm2"
+    model, tokenizer = load_model(which)
     windows = EvaluationProtocol().windows(tokenizer)[: options.windows]
     how = (
-        f"SmolLM2, float32, no retraining; perplexity of the first {len(windows)} "
+        f"{which}, float32, no retraining; perplexity of the first {len(windows)} "
         f"windows of Hamlet; scores from {CALIBRATION} calibration windows of "
         f"{WINDOW}, gradients from {GRADIENTS[0]} of {GRADIENTS[1]}, "
         f"each layer's own loss from {SEARCH[0]} of {SEARCH[1]}"
