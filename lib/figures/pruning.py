@@ -1,4 +1,4 @@
-"""Figures of lecture 11: what two scores keep, columns that leave, curves, seeds."""
+"""Figures of lectures 11 and 12: scores, columns that leave, curves, seeds, gates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -133,4 +133,26 @@ def seeds(
             right = {"x": len(kinds) - 0.45, "ha": "right", "va": "bottom"}
             ax.text(y=baseline[1], s=baseline[0], fontsize=8, color=GREY, **right)
     axes[0][0].set_ylabel(ylabel)
+    return figure
+
+
+def head_map(scores: Float[Tensor, "layers heads"], gone: int) -> Figure:
+    """Every head's importance as a colour, a column a layer; the least are crossed."""
+    figure, ax = plt.subplots(figsize=(7, 2.6))
+    image = ax.imshow(scores.T.numpy(), cmap="Blues", aspect="auto", vmin=0)
+    least = scores.flatten().sort(stable=True).indices[:gone]
+    ax.plot(least // scores.shape[1], least % scores.shape[1], "x", color=ORANGE, ms=5)
+    ax.set(xlabel="layer", ylabel="head", title=f"the {gone} heads of least importance")
+    ax.grid(False)
+    figure.colorbar(image, ax=ax, label=r"$E|\partial L/\partial\xi|$")
+    return figure
+
+
+def gate_histograms(samples: Mapping[str, Float[Tensor, " draws"]]) -> Figure:
+    """Draws of each kind of gate, and the share of them that is exactly 0."""
+    figure, axes = plt.subplots(1, len(samples), figsize=(7, 2.4), sharey=True)
+    for ax, (name, z), colour in zip(axes, samples.items(), PALETTE, strict=False):
+        ax.hist(z.numpy(), bins=40, range=(0, 1), color=colour)
+        ax.set(title=f"{name}: {(z == 0).float().mean():.0%} exactly 0", xlabel="gate")
+    axes[0].set_ylabel("draws")
     return figure

@@ -4,7 +4,14 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 
-from lib.figures.pruning import columns_leaving, curves, seeds, two_scores
+from lib.figures.pruning import (
+    columns_leaving,
+    curves,
+    gate_histograms,
+    head_map,
+    seeds,
+    two_scores,
+)
 
 
 def test_both_matrices_are_written_and_what_is_kept_is_bold(legible):
@@ -71,3 +78,23 @@ def test_every_seed_is_a_dot_and_the_mean_a_stroke(legible):
     assert labels == ["ticket", "random\nmask"]
     assert left.get_title(loc="left") == "A" and right.get_title(loc="left") == "B"
     legible(figure)
+
+
+def test_the_crosses_are_on_the_least_heads(legible):
+    scores = torch.tensor([[3.0, 1.0, 2.0], [0.5, 4.0, 5.0]])
+    figure = head_map(scores, 2)
+    ax = figure.axes[0]
+    (crosses,) = ax.lines
+    at = set(
+        zip(crosses.get_xdata().tolist(), crosses.get_ydata().tolist(), strict=True)
+    )
+    assert at == {(1, 0), (0, 1)}
+    assert torch.equal(torch.from_numpy(ax.images[0].get_array().data), scores.T)
+    legible(figure)
+
+
+def test_the_share_of_zeros_is_in_the_title():
+    figure = gate_histograms({"a": torch.tensor([0.0, 0, 1, 0.5]), "b": torch.ones(4)})
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["a: 50% exactly 0", "b: 0% exactly 0"]
+    assert sum(patch.get_height() for patch in figure.axes[0].patches) == 4
