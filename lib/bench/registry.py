@@ -60,6 +60,11 @@ def _kernel(name: str, summary: str) -> Benchmark:
     return Benchmark(name, KERNEL_TABLE, summary, "GPU", name)
 
 
+def _pruning(name: str, module: str, summary: str) -> Benchmark:
+    """A benchmark of lectures 11 and 12."""
+    return Benchmark(name, f"lib.bench.pruning.{module}", summary, "CPU", name)
+
+
 BENCHMARKS = {
     benchmark.name: benchmark
     for benchmark in (
@@ -71,6 +76,12 @@ BENCHMARKS = {
         _kernel("gptq", "GPTQ of a layer beside the column loop in torch"),
         _kernel("hessian", "GPTQ's Hessian beside addmm"),
         _kernel("wanda", "Wanda's masks and 2:4 compression beside sort and topk"),
+        _pruning("lottery", "lottery", "pruning with retraining, on a small net"),
+        _pruning("pruning", "unstructured", "perplexity of SmolLM2 by sparsity"),
+        _pruning("structured", "structured", "perplexity with whole parts cut out"),
+        _pruning("structured_teacher", "structured", "the same of a small model"),
+        _pruning("cofi", "coarse_fine", "masks learned to a size; halves retrained"),
+        _pruning("retraining", "retraining", "neurons cut, refitted, and trained on"),
         Benchmark(
             "tokens",
             "lib.bench.tokens.table",
@@ -128,20 +139,6 @@ BENCHMARKS = {
             "linear_perplexity",
         ),
         Benchmark(
-            "lottery",
-            "lib.bench.pruning.lottery",
-            "pruning with retraining, and the lottery ticket, on a small net",
-            "CPU",
-            "lottery",
-        ),
-        Benchmark(
-            "pruning",
-            "lib.bench.pruning.unstructured",
-            "perplexity of SmolLM2 by sparsity: magnitude, Wanda, SparseGPT, refit",
-            "CPU",
-            "pruning",
-        ),
-        Benchmark(
             "ptq_perplexity",
             "lib.bench.ptq",
             "perplexity against bits of every post-training method",
@@ -154,34 +151,6 @@ BENCHMARKS = {
             "the same of GPTQ's best settings, beside what they beat",
             "CPU",
             "ptq_best",
-        ),
-        Benchmark(
-            "cofi",
-            "lib.bench.pruning.coarse_fine",
-            "coarse and fine masks learned to a size; half a small model, retrained",
-            "CPU",
-            "cofi",
-        ),
-        Benchmark(
-            "retraining",
-            "lib.bench.pruning.retraining",
-            "neurons cut from a small net, refitted, and trained on in every way",
-            "CPU",
-            "retraining",
-        ),
-        Benchmark(
-            "structured",
-            "lib.bench.pruning.structured",
-            "perplexity with layers, neurons or heads cut out, by every score",
-            "CPU",
-            "structured",
-        ),
-        Benchmark(
-            "structured_teacher",
-            "lib.bench.pruning.structured",
-            "the same on the course's own small model",
-            "CPU",
-            "structured_teacher",
         ),
         Benchmark(
             "answers",

@@ -4,10 +4,13 @@ import argparse
 import json
 
 import pytest
+import torch
 
-from lib.bench.pruning import lottery
+from lib.bench.pruning import coarse_fine, lottery, retraining, structured
 from lib.bench.pruning import unstructured as pruning
+from lib.bench.pruning.characters import logits, start, texts
 from lib.bench.record import Run
+from tests.conftest import llama_of
 
 
 def options(**more):
@@ -65,3 +68,39 @@ def test_seeds_of_this_commit_are_not_measured_again(tmp_path, monkeypatch):
     lottery.main(run, "lottery", argparse.Namespace(seeds=2))
     lottery.main(run, "lottery", argparse.Namespace(seeds=3))
     assert calls == [0, 1, 2]
+
+
+def test_least_layers_go_and_random_scores_are_of_their_seed():
+    scores = torch.tensor([3.0, 1.0, 2.0, 1.0])
+    assert structured.gone_by(scores, 2) == [1, 3]
+    first, again = (structured.at_random(scores, seed=4) for _ in range(2))
+    assert torch.equal(first, again)
+    gates = structured.gates_of(torch.stack((scores, -scores)), 0.5)
+    assert gates.tolist() == [[1, 0, 1, 0], [0, 1, 0, 1]]
+
+
+def test_a_model_in_half_has_half_its_blocks_weights():
+    """By width and by depth, to one neuron of every layer."""
+    net = llama_of(num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2)
+    windows = torch.arange(30).view(3, 10)
+    shape = coarse_fine.shape_of(net)
+    for way, half in coarse_fine.halves(net, windows).items():
+        left = coarse_fine.shape_of(half).full
+        spare = shape.full / 2 - left
+        assert 0 <= spare < 3 * shape.layers * shape.hidden, way
+    masks = coarse_fine.by_scores(net, windows, 0.6)
+    assert coarse_fine.weights_of(shape, **masks) <= 0.6 * shape.full
+
+
+def test_a_refitted_cut_is_nearer_to_the_net_that_it_came_from():
+    net = start(0)
+    kept = [torch.arange(0, 512, 4), torch.arange(0, 256, 4)]
+    window = texts()[1][: 64 * 8].view(64, 8)
+    whole = logits(net, window)
+    off = [
+        (logits(retraining.cut(net, kept, refit=refit), window) - whole).norm()
+        for refit in (False, True)
+    ]
+    assert off[1] < off[0]
+    soft = retraining.distilling(net)(whole, window, torch.zeros(64, dtype=torch.int64))
+    assert abs(soft.item()) < 1e-6, "the teacher's own divergence from itself"

@@ -7,16 +7,15 @@ Perplexity of *Hamlet*'s first windows with layers, neurons, heads or channels o
 stream gone, each kind by its score, by another that looks as good, and at random;
 neurons also with `down_proj` refitted by least squares. Scores and moments come from
 calibration plays, by several draws of them; so does the perplexity that chooses layers.
-`equal_size` takes as many of the blocks' weights from every kind. Nothing is cut for
-neurons and heads: a gate at zero computes the same, and the model stays whole for the
-next row.
+`equal_size` takes as many of the blocks' weights from every kind. Neurons and
+heads are not cut: a gate at zero computes the same, and the model stays whole.
 
 Read in order: `Watched`, `layers`, `neurons`, `heads`, `channels`, `main`.
 """
 
 import argparse
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +47,7 @@ GRADIENTS = 6, 256  # windows and their tokens: as many steps backwards
 DRAWS = (0, 1, 2)  # of the calibration windows
 SEARCH = 1, 256  # to measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8)
-SHARES = (0.1, 0.2, 0.3)  # of neurons and of heads that go
-SEEDS = (0, 1)  # of what goes at random
+SHARES, SEEDS = (0.1, 0.2, 0.3), (0, 1)  # of what goes; of what goes at random
 EQUAL = (10, 5)  # one layer of so many, whose size every other kind gives up too
 
 Row = dict[str, Any]
@@ -68,8 +66,8 @@ class Watched:
     def of(cls, model: PreTrainedModel, windows: Tensor) -> "Watched":
         """Watch the model three times: forwards, backwards, and for H."""
         neurons, influence = watch_structure(model, windows)
-        names = readers(model)
-        moments = {name: Hessian(model.config.intermediate_size) for name in names}
+        size = model.config.intermediate_size
+        moments = {name: Hessian(size) for name in readers(model)}
         stream_inputs(model, windows, {n: m.add for n, m in moments.items()})
         return cls(
             torch.stack([layer.score for layer in neurons]),
@@ -97,8 +95,8 @@ def gone_by(influence: Tensor, gone: int) -> list[int]:
 
 def losses_alone(model: PreTrainedModel, windows: Tensor) -> Tensor:
     """Perplexity with each layer gone, by itself."""
-    found = [without(model, windows, [i]) for i in range(len(model.model.layers))]
-    return torch.tensor(found)
+    every = range(len(model.model.layers))
+    return torch.tensor([without(model, windows, [i]) for i in every])
 
 
 def without(model: PreTrainedModel, windows: Tensor, which: Sequence[int]) -> float:
@@ -164,8 +162,7 @@ def neurons(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterat
     } | {f"random, seed {seed}": at_random(scores, seed) for seed in SEEDS}
     for share in SHARES:
         for way, values in ways.items():
-            gates = gates_of(values, share)
-            row = {"way": way, "share": share}
+            gates, row = gates_of(values, share), {"way": way, "share": share}
             found = narrowed(model, windows, gates)
             yield row | {"refit": False, "perplexity": found}
             if way == "importance" or way.endswith("seed 0"):
@@ -204,8 +201,7 @@ def heads(model: PreTrainedModel, windows: Tensor, gradients: Tensor) -> Iterato
 
 def blocks_given_up(model: PreTrainedModel) -> list[int]:
     """A tenth and a fifth of the layers, and at least one."""
-    count = len(model.model.layers)
-    return sorted({max(1, count // part) for part in EQUAL})
+    return sorted({max(1, len(model.model.layers) // part) for part in EQUAL})
 
 
 def channels(model: PreTrainedModel, windows: Tensor, score: Tensor) -> Iterator[Row]:
@@ -250,16 +246,11 @@ def drawn(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator
     for way, moments in (("neurons", None), ("neurons, refitted", watched.moments)):
         found = narrowed(model, windows, gates, moments)
         yield {"way": way, "share": 0.3, "perplexity": found}
-    importance = head_importance(watched.gradients)
-    gates = gates_of(importance.flatten()[None], 0.2).view_as(importance)
+    found = head_importance(watched.gradients)
+    gates = gates_of(found.flatten()[None], 0.2).view_as(found)
     with gated(model, heads=gates):
         found = perplexity(model, windows)
     yield {"way": "heads", "share": 0.2, "perplexity": found}
-
-
-def shown(rows: Iterable[Row], what: str) -> list[Row]:
-    """The rows, with progress."""
-    return list(progress(rows, what))
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
@@ -293,15 +284,17 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     alone = losses_alone(model, part(first, SEARCH))
     keep("alone", {"influence": watched.influence.tolist(), "loss": alone.tolist()})
     scores = {"block influence": watched.influence, "perplexity alone": alone}
-    keep("layers", shown(layers(model, windows, scores), "layers"))
-    keep("neurons", shown(neurons(model, windows, watched), "neurons"))
-    keep("heads", shown(heads(model, windows, watched.gradients), "heads"))
-    keep("equal_size", shown(equal_size(model, windows, watched), "equal size"))
+    keep("layers", list(progress(layers(model, windows, scores), "layers")))
+    keep("neurons", list(progress(neurons(model, windows, watched), "neurons")))
+    keep("heads", list(progress(heads(model, windows, watched.gradients), "heads")))
+    keep(
+        "equal_size", list(progress(equal_size(model, windows, watched), "equal size"))
+    )
     rows: list[Row] = []
     for seed in DRAWS:
         watched = watched if seed == DRAWS[0] else Watched.of(model, draw(seed))
-        found = shown(drawn(model, windows, watched), "draw")
+        found = list(progress(drawn(model, windows, watched), "draw"))
         rows += [{"draw": seed} | row for row in found]
         keep("draws", rows)
-    keep("channels", shown(channels(model, windows, stream), "channels"))
+    keep("channels", list(progress(channels(model, windows, stream), "channels")))
     return True
