@@ -78,7 +78,10 @@ def learn(
 def by_scores(
     model: PreTrainedModel, windows: Tensor, target: float
 ) -> dict[str, Tensor]:
-    """As many neurons of every layer, and as many heads of all, as come to the size."""
+    """As many neurons of every layer, and as many heads of all, as come to the size.
+
+    ValueError where not even one of each fits.
+    """
     shape, neurons = shape_of(model), watch_structure(model, windows)[0]
     heads = head_importance(head_gradients(model, windows))
     fine = torch.stack([layer.score for layer in neurons])
