@@ -1,3 +1,4 @@
+# long: one table, and an entry of it says nothing without the rest
 """Every benchmark: what it measures, what it needs, and which file it writes.
 
     python -m lib.bench                    # this list
@@ -102,6 +103,27 @@ BENCHMARKS = {
             "perplexity against bits: even grids, NormalFloat, FP4, k-means",
             "CPU",
             "codebooks",
+        ),
+        Benchmark(
+            "distillation",
+            "lib.bench.distilling.soft",
+            "students of a 6-gram: targets, temperatures, texts, ensembles",
+            "CPU",
+            "distillation",
+        ),
+        Benchmark(
+            "distillation_halves",
+            "lib.bench.distilling.halves",
+            "half of the course's teacher: DistilBERT's start and its losses",
+            "CPU",
+            "distillation_halves",
+        ),
+        Benchmark(
+            "distillation_traces",
+            "lib.bench.distilling.traces",
+            "sums: the answer alone, rationales as a second task, traces",
+            "CPU",
+            "distillation_traces",
         ),
         Benchmark(
             "draft",
