@@ -1,19 +1,29 @@
-"""A student made of its teacher's layers, as DistilBERT was made of every second one.
+"""Inside the teacher: a student made of its layers, and one that copies its states.
 
-    student's blocks = copies of the teacher's blocks l_1 < … < l_k
+    student's blocks   copies of the teacher's blocks l_1 < … < l_k
+    hidden states      ‖h P − h'‖², P from the student's width to the teacher's
+    attention          KL(a' ‖ a), a row of the teacher's attention and the student's
 
 Embeddings, the last norm and the head are the teacher's. A residual stream is read and
 written by all layers alike, so those that stay still understand one another, badly:
 training repairs it, and takes far fewer steps than from random weights.
 
-Read in order: `from_layers`, `even_layers`.
-Source: Sanh et al. 2019, arXiv:1910.01108, section 3.
+DistilBERT takes every second layer; Minitron and others keep both ends.
+
+Read in order: `from_layers`, `every_second`, `even_layers`; `hidden_loss`,
+`fitted_projection`, `attention_loss`.
+Source: Sanh et al. 2019, arXiv:1910.01108, section 3; projections: Romero et al. 2015,
+FitNets, arXiv:1412.6550; attention: Wang et al. 2020, MiniLM, arXiv:2002.10957.
 """
 
 import copy
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.special import xlogy
 from transformers import LlamaForCausalLM
 
 from lib.models.course.files import shell
@@ -46,3 +56,63 @@ def from_layers(teacher: LlamaForCausalLM, layers: Sequence[int]) -> LlamaForCau
     student.model.norm = copy.deepcopy(teacher.model.norm)
     student.model.rotary_emb = copy.deepcopy(teacher.model.rotary_emb)
     return student
+
+
+def every_second(of: int) -> list[int]:
+    """Layers 0, 2, 4, … of `of`; ValueError for no layer."""
+    if of < 1:
+        raise ValueError(f"every second of {of} layers")
+    return list(range(0, of, 2))
+
+
+def hidden_loss(
+    student: Float[Tensor, "*places narrow"],
+    teacher: Float[Tensor, "*places wide"],
+    projection: nn.Linear,
+    counts: Bool[Tensor, "*places"],
+) -> Float[Tensor, ""]:
+    """‖h P − h'‖², the mean over the places that count and the teacher's width.
+
+    The projection is trained with the student, and thrown away. ValueError where no
+    place counts, or the projection does not fit.
+    """
+    shape = student.shape[-1], teacher.shape[-1]
+    if (projection.in_features, projection.out_features) != shape:
+        raise ValueError(f"{projection} between widths {shape}")
+    if not counts.any():
+        raise ValueError("a mean of 0 places that count")
+    return mse_loss(projection(student[counts]), teacher.detach()[counts])
+
+
+def attention_loss(
+    student: Float[Tensor, "n heads queries keys"],
+    teacher: Float[Tensor, "n heads queries keys"],
+) -> Float[Tensor, ""]:
+    """The mean KL(a' ‖ a) of the teacher's and the student's rows of attention.
+
+    Rows are probabilities; 0 log 0 = 0, so a causal mask costs nothing. ValueError for
+    different shapes: heads are to be paired first.
+    """
+    if student.shape != teacher.shape:
+        raise ValueError(f"attention {tuple(student.shape)}, {tuple(teacher.shape)}")
+    known = teacher.detach()
+    tiny = torch.finfo(student.dtype).tiny
+    return (xlogy(known, known) - xlogy(known, student.clamp(min=tiny))).sum(-1).mean()
+
+
+@torch.no_grad()
+def fitted_projection(
+    student: Float[Tensor, "n narrow"], teacher: Float[Tensor, "n wide"]
+) -> nn.Linear:
+    """The projection that is best before any training: least squares, with a bias.
+
+    ValueError for different numbers of rows.
+    """
+    if len(student) != len(teacher):
+        raise ValueError(f"{len(student)} rows of the student, {len(teacher)}")
+    rows = torch.cat((student, torch.ones_like(student[:, :1])), 1).double()
+    solution = torch.linalg.lstsq(rows, teacher.double(), driver="gelsd").solution
+    layer = nn.Linear(student.shape[1], teacher.shape[1])
+    layer.weight.copy_(solution[:-1].T)
+    layer.bias.copy_(solution[-1])
+    return layer
