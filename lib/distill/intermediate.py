@@ -85,13 +85,12 @@ def hidden_loss(
 
 
 def attention_loss(
-    student: Float[Tensor, "n heads queries keys"],
-    teacher: Float[Tensor, "n heads queries keys"],
+    student: Float[Tensor, "*rows keys"], teacher: Float[Tensor, "*others attended"]
 ) -> Float[Tensor, ""]:
     """The mean KL(a' ‖ a) of the teacher's and the student's rows of attention.
 
-    Rows are probabilities; 0 log 0 = 0, so a causal mask costs nothing. ValueError for
-    different shapes: heads are to be paired first.
+    Rows (…, queries, keys) are probabilities; 0 log 0 = 0, so a causal mask costs
+    nothing. ValueError for different shapes: heads are to be paired first.
     """
     if student.shape != teacher.shape:
         raise ValueError(f"attention {tuple(student.shape)}, {tuple(teacher.shape)}")
@@ -102,7 +101,7 @@ def attention_loss(
 
 @torch.no_grad()
 def fitted_projection(
-    student: Float[Tensor, "n narrow"], teacher: Float[Tensor, "n wide"]
+    student: Float[Tensor, "n narrow"], teacher: Float[Tensor, "m wide"]
 ) -> nn.Linear:
     """The projection that is best before any training: least squares, with a bias.
 

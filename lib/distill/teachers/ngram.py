@@ -23,8 +23,8 @@ class NGram:
     """Counts of what followed each context: one table a length, shortest first."""
 
     vocabulary: int
-    keys: list[Int[Tensor, " contexts"]]  # sorted numbers of the contexts
-    counts: list[Float[Tensor, "contexts vocabulary"]]
+    keys: list[Tensor]  # (contexts,): sorted numbers of the contexts
+    counts: list[Tensor]  # (contexts, vocabulary)
 
     @property
     def order(self) -> int:

@@ -1,0 +1,1 @@
+"""Figures of lecture 13: `distillation`, and a live `slider`."""
