@@ -1,5 +1,5 @@
-"""Teachers of other kinds: several models as one, a model that drops, n-grams, itself.
+"""Teachers of other kinds: several models as one, a model that drops, n-grams.
 
 Read in order: `averaged` (ensemble, dropout, co-distillation), `ngram` (a table of
-counts as a teacher), `instruct` (a model that writes its own exercises).
+counts as a teacher), `instruct` (Self-Instruct's filter of written exercises).
 """
