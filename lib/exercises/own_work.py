@@ -18,6 +18,7 @@ ROUNDING = (  # lib.prune stores what it leaves in few bits
     *("lib.models.rescale", "lib.models.gguf_file", "lib.models.structure"),
 )
 WITHHELD = {
+    "hw_distillation": ("lib.distill",),
     "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
     "hw_kernels": PACKED,
     "hw_kv_cache": ("lib.decode", *ROUNDING),
