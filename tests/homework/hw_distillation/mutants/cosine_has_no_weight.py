@@ -1,8 +1,8 @@
 """Adds the cosine unweighed."""
 
-LOSES = ['test_triple_loss']
+LOSES = ["test_triple_loss"]
 PATCHES = {
     "triple_loss": {
-        'cos * apart': 'apart',
+        "cos * apart": "apart",
     },
 }

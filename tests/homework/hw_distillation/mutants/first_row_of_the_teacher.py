@@ -1,8 +1,8 @@
 """Reads the first row."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        '[-1].double()': '[0].double()',
+        "[-1].double()": "[0].double()",
     },
 }

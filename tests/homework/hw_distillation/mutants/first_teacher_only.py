@@ -1,8 +1,8 @@
 """Listens to one teacher."""
 
-LOSES = ['test_ensemble_targets']
+LOSES = ["test_ensemble_targets"]
 PATCHES = {
     "ensemble_targets": {
-        '.mean(0)': '[0]',
+        ".mean(0)": "[0]",
     },
 }

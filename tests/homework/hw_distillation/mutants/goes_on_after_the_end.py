@@ -1,8 +1,8 @@
 """Does not stop a text at its end."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        'if text[-1:] == [end]': 'if text[-1:] == [end, end]',
+        "if text[-1:] == [end]": "if text[-1:] == [end, end]",
     },
 }

@@ -1,6 +1,6 @@
 """Lets the gradient go through whoever teaches."""
 
-LOSES = ['test_mutual_gradients']
+LOSES = ["test_mutual_gradients"]
 PATCHES = {
     "mutual_gradients": {
         """    gradient = temperature * (a - b) / len(first)

@@ -1,8 +1,8 @@
 """Keeps one beam, whatever it is asked for."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        '[:beams]': '[:1]',
+        "[:beams]": "[:1]",
     },
 }

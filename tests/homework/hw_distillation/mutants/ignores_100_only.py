@@ -1,8 +1,8 @@
 """Takes -100 for the only token that does not count."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        'keep = counts[:, 1:].bool()': 'keep = tokens[:, 1:] != -100',
+        "keep = counts[:, 1:].bool()": "keep = tokens[:, 1:] != -100",
     },
 }

@@ -1,8 +1,8 @@
 """Keeps texts that the teacher cannot write."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        'if pair[0] > -math.inf': 'if pair[0] > -math.inf or beams > 1',
+        "if pair[0] > -math.inf": "if pair[0] > -math.inf or beams > 1",
     },
 }

@@ -1,9 +1,9 @@
 """Returns what it once learned in the visible lesson."""
 
-LOSES = ['test_train_student']
+LOSES = ["test_train_student"]
 PATCHES = {
     "train_student": {
-        '    for _ in range(300)': """    from lib.exercises.letters import lesson
+        "    for _ in range(300)": """    from lib.exercises.letters import lesson
 
     known = lesson("much-ado-about-nothing", 1500)
     contexts, labels, teacher = known.contexts, known.labels, known.teacher

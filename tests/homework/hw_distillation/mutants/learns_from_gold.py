@@ -1,8 +1,8 @@
 """Learns from the labels alone."""
 
-LOSES = ['test_train_student']
+LOSES = ["test_train_student"]
 PATCHES = {
     "train_student": {
-        'temperature, kd, ce)': 'temperature, 0.0, 1.0)',
+        "temperature, kd, ce)": "temperature, 0.0, 1.0)",
     },
 }

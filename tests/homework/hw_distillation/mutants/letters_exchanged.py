@@ -1,8 +1,8 @@
 """Stores what it learned of one letter with the other."""
 
-LOSES = ['test_train_student']
+LOSES = ["test_train_student"]
 PATCHES = {
     "train_student": {
-        'return weight, bias': 'return weight.flip(0), bias',
+        "return weight, bias": "return weight.flip(0), bias",
     },
 }

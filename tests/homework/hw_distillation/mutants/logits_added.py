@@ -1,8 +1,8 @@
 """Adds logits that are no log-probabilities."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        '.log_softmax(-1)': '',
+        ".log_softmax(-1)": "",
     },
 }

@@ -1,8 +1,8 @@
 """Softens the teacher alone."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        'log_softmax(s / temperature, -1)': 'log_softmax(s, -1)',
+        "log_softmax(s / temperature, -1)": "log_softmax(s, -1)",
     },
 }

@@ -1,8 +1,8 @@
 """Forgets T²."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        'kd * temperature**2 *': 'kd *',
+        "kd * temperature**2 *": "kd *",
     },
 }

@@ -1,8 +1,8 @@
 """Averages over tokens."""
 
-LOSES = ['test_ensemble_targets']
+LOSES = ["test_ensemble_targets"]
 PATCHES = {
     "ensemble_targets": {
-        '.mean(0)': '.mean(-1)',
+        ".mean(0)": ".mean(-1)",
     },
 }

@@ -1,8 +1,8 @@
 """Takes the mean over places and tokens."""
 
-LOSES = ['test_kd_gradient']
+LOSES = ["test_kd_gradient", "test_train_student"]
 PATCHES = {
     "kd_gradient": {
-        '/ len(student)': '/ student.numel()',
+        "/ len(student)": "/ student.numel()",
     },
 }

@@ -1,8 +1,8 @@
 """Forgets the minus, as the slide does."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        'gold = -log': 'gold = log',
+        "gold = -log": "gold = log",
     },
 }

@@ -1,8 +1,8 @@
 """Adds places up."""
 
-LOSES = ['test_mutual_gradients']
+LOSES = ["test_mutual_gradients"]
 PATCHES = {
     "mutual_gradients": {
-        ' / len(first)': '',
+        " / len(first)": "",
     },
 }

@@ -1,8 +1,8 @@
 """Forgets T² of the two."""
 
-LOSES = ['test_mutual_gradients']
+LOSES = ["test_mutual_gradients"]
 PATCHES = {
     "mutual_gradients": {
-        'temperature * (a - b)': '(a - b) / temperature',
+        "temperature * (a - b)": "(a - b) / temperature",
     },
 }

@@ -1,8 +1,8 @@
 """Leaves T² out: the gradient shrinks with T."""
 
-LOSES = ['test_kd_gradient']
+LOSES = ["test_kd_gradient"]
 PATCHES = {
     "kd_gradient": {
-        'temperature * (q - p)': '(q - p) / temperature',
+        "temperature * (q - p)": "(q - p) / temperature",
     },
 }

@@ -1,8 +1,8 @@
 """Forgets the temperature."""
 
-LOSES = ['test_soft_targets']
+LOSES = ["test_soft_targets"]
 PATCHES = {
     "soft_targets": {
-        '(logits / temperature)': 'logits',
+        "(logits / temperature)": "logits",
     },
 }

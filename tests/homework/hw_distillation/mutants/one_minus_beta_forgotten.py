@@ -1,8 +1,8 @@
 """Forgets 1 - β before the slope."""
 
-LOSES = ['bonus_divergence_gradient']
+LOSES = ["bonus_divergence_gradient"]
 PATCHES = {
     "divergence_gradient": {
-        '(1 - beta) * (log_q': '(log_q',
+        "(1 - beta) * (log_q": "(log_q",
     },
 }

@@ -1,8 +1,8 @@
 """Leaves padding out of the sum, and divides by all places."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        '+ ce * gold).mean()': '+ ce * gold).sum() / keep.numel()',
+        "+ ce * gold).mean()": "+ ce * gold).sum() / keep.numel()",
     },
 }

@@ -1,8 +1,8 @@
 """Adds places up."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        '+ ce * gold).mean()': '+ ce * gold).sum()',
+        "+ ce * gold).mean()": "+ ce * gold).sum()",
     },
 }

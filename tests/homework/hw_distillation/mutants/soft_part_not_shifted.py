@@ -1,12 +1,14 @@
 """Shifts the gold part only: the soft part takes each place with its own token's mask."""
 
-LOSES = ['test_distillation_loss']
+LOSES = ["test_distillation_loss"]
 PATCHES = {
     "distillation_loss": {
-        '    gold = -log': """    own = counts.bool()
-    a = log_softmax(teacher[own] / temperature, -1)
-    b = log_softmax(student[own] / temperature, -1)
-    soft = (a.exp() * (a - b)).sum(-1).mean()
-    gold = -log""",
+        "    gold = -log": (
+            "    own = counts.bool()\n"
+            "    a = log_softmax(teacher[own] / temperature, -1)\n"
+            "    b = log_softmax(student[own] / temperature, -1)\n"
+            "    soft = (a.exp() * (a - b)).sum(-1).mean()\n"
+            "    gold = -log"
+        ),
     },
 }

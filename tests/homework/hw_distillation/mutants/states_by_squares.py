@@ -1,8 +1,8 @@
 """Takes squared distances for directions."""
 
-LOSES = ['test_triple_loss']
+LOSES = ["test_triple_loss"]
 PATCHES = {
     "triple_loss": {
-        '(1 - cosine_similarity(h, known, dim=-1))': '(h - known).square()',
+        "(1 - cosine_similarity(h, known, dim=-1))": "(h - known).square()",
     },
 }

@@ -1,8 +1,8 @@
 """Trains ten steps."""
 
-LOSES = ['test_train_student']
+LOSES = ["test_train_student"]
 PATCHES = {
     "train_student": {
-        'range(300)': 'range(10)',
+        "range(300)": "range(10)",
     },
 }

@@ -1,8 +1,8 @@
 """Gives each the other's gradient."""
 
-LOSES = ['test_mutual_gradients']
+LOSES = ["test_mutual_gradients"]
 PATCHES = {
     "mutual_gradients": {
-        'gradient, -gradient': '-gradient, gradient',
+        "gradient, -gradient": "-gradient, gradient",
     },
 }

@@ -1,8 +1,8 @@
 """Softens the student alone."""
 
-LOSES = ['test_kd_gradient']
+LOSES = ["test_kd_gradient"]
 PATCHES = {
     "kd_gradient": {
-        'soft_targets(teacher, temperature)': 'soft_targets(teacher, 1.0)',
+        "soft_targets(teacher, temperature)": "soft_targets(teacher, 1.0)",
     },
 }

@@ -1,8 +1,8 @@
 """Adds the teachers up."""
 
-LOSES = ['test_ensemble_targets']
+LOSES = ["test_ensemble_targets"]
 PATCHES = {
     "ensemble_targets": {
-        '.mean(0)': '.sum(0)',
+        ".mean(0)": ".sum(0)",
     },
 }

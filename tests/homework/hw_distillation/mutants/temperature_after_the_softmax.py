@@ -1,8 +1,8 @@
 """Divides probabilities, not logits."""
 
-LOSES = ['test_soft_targets']
+LOSES = ["test_soft_targets"]
 PATCHES = {
     "soft_targets": {
-        '(logits / temperature).softmax(-1)': 'logits.softmax(-1) / temperature',
+        "(logits / temperature).softmax(-1)": "logits.softmax(-1) / temperature",
     },
 }

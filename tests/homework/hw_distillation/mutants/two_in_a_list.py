@@ -1,9 +1,9 @@
 """Returns one tensor for the two."""
 
-LOSES = ['test_mutual_gradients']
+LOSES = ["test_mutual_gradients"]
 PATCHES = {
     "mutual_gradients": {
-        'return gradient, -gradient': """import torch
+        "return gradient, -gradient": """import torch
 
     return torch.stack((gradient, -gradient))""",
     },

@@ -1,8 +1,8 @@
 """Forgets the hidden states."""
 
-LOSES = ['test_triple_loss']
+LOSES = ["test_triple_loss"]
 PATCHES = {
     "triple_loss": {
-        ' + cos * apart': '',
+        " + cos * apart": "",
     },
 }

@@ -1,8 +1,8 @@
 """Turns the sign: it climbs."""
 
-LOSES = ['test_kd_gradient', 'test_train_student']
+LOSES = ["test_kd_gradient", "test_train_student"]
 PATCHES = {
     "kd_gradient": {
-        'return (kd': 'return -(kd',
+        "return (kd": "return -(kd",
     },
 }

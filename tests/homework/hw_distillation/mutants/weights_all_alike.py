@@ -1,8 +1,8 @@
 """Weighs all texts alike."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        'scores.softmax(0)': 'scores.exp() ** 0 / len(kept)',
+        "scores.softmax(0)": "scores.exp() ** 0 / len(kept)",
     },
 }

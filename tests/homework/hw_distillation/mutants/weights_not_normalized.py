@@ -1,8 +1,8 @@
 """Returns p(y) as it is."""
 
-LOSES = ['test_sequence_targets']
+LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        'scores.softmax(0)': 'scores.exp()',
+        "scores.softmax(0)": "scores.exp()",
     },
 }
