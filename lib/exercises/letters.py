@@ -58,7 +58,7 @@ def trigram() -> Float[Tensor, "before last next"]:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Places of a text: the letters before (the last one first), the next, a teacher."""
+    """Places of a text: two letters before (the last first), the next, a teacher."""
 
     contexts: Int[Tensor, "places 2"]
     labels: Int[Tensor, " places"]

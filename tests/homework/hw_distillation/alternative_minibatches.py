@@ -1,4 +1,4 @@
-"""Correct, by small batches: Adam by hand, half gold and half soft, the texts by layers."""
+"""Correct: small batches, Adam by hand, half gold and half soft; texts by layers."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Correct, by plain descent at T = 4; a loss of padded rows; slopes through a softmax."""
+"""Correct: plain descent at T = 4; a loss of padded rows; slopes through a softmax."""
 
 import math
 
