@@ -4,6 +4,8 @@ LOSES = ["bonus_divergence_gradient"]
 PATCHES = {
     "divergence_gradient": {
         "(1 - beta) * (log_q - torch": "0.5 * (log_q - torch",
-        "math.log(beta), log_q + math.log1p(-beta)": "math.log(0.5), log_q + math.log(0.5)",
+        "math.log(beta), log_q + math.log1p(-beta)": (
+            "math.log(0.5), log_q + math.log(0.5)"
+        ),
     },
 }

@@ -3,6 +3,8 @@
 LOSES = ["bonus_divergence_gradient"]
 PATCHES = {
     "divergence_gradient": {
-        "math.log(beta), log_q + math.log1p(-beta)": "math.log1p(-beta), log_q + math.log(beta)",
+        "math.log(beta), log_q + math.log1p(-beta)": (
+            "math.log1p(-beta), log_q + math.log(beta)"
+        ),
     },
 }

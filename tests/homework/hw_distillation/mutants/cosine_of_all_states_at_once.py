@@ -3,6 +3,8 @@
 LOSES = ["test_triple_loss"]
 PATCHES = {
     "triple_loss": {
-        "cosine_similarity(h, known, dim=-1)": "cosine_similarity(h.flatten(), known.flatten(), dim=0)",
+        "cosine_similarity(h, known, dim=-1)": (
+            "cosine_similarity(h.flatten(), known.flatten(), dim=0)"
+        ),
     },
 }

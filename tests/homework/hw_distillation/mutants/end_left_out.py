@@ -3,6 +3,8 @@
 LOSES = ["test_sequence_targets"]
 PATCHES = {
     "sequence_targets": {
-        "[text for _, text in kept]": "[[x for x in text if x != end] for _, text in kept]",
+        "[text for _, text in kept]": (
+            "[[x for x in text if x != end] for _, text in kept]"
+        ),
     },
 }

@@ -3,6 +3,8 @@
 LOSES = ["test_soft_targets"]
 PATCHES = {
     "soft_targets": {
-        "(logits / temperature)": "(logits.masked_fill(logits.isinf(), 0.0) / temperature)",
+        "(logits / temperature)": (
+            "(logits.masked_fill(logits.isinf(), 0.0) / temperature)"
+        ),
     },
 }

@@ -1,4 +1,4 @@
-"""Shifts the gold part only: the soft part takes each place with its own token's mask."""
+"""Shifts the gold part only: the soft part goes by the token read."""
 
 LOSES = ["test_distillation_loss"]
 PATCHES = {

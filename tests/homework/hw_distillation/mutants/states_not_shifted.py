@@ -3,6 +3,8 @@
 LOSES = ["test_triple_loss"]
 PATCHES = {
     "triple_loss": {
-        "student[1][:, :-1][keep], teacher[1][:, :-1][keep]": "student[1][:, 1:][keep], teacher[1][:, 1:][keep]",
+        "student[1][:, :-1][keep], teacher[1][:, :-1][keep]": (
+            "student[1][:, 1:][keep], teacher[1][:, 1:][keep]"
+        ),
     },
 }
