@@ -12,7 +12,7 @@ V = len(ALPHABET)
 
 
 def trained(given, targets, decay=0.0):
-    """Adam on all places, 200 steps: the least bits on the way, and those at the end."""
+    """Adam on all places, 200 steps: the least bits seen, and those at the end."""
     weight = torch.zeros(2, V, V, requires_grad=True)
     bias = torch.zeros(V, requires_grad=True)
     steps, seen = torch.optim.Adam([weight, bias], lr=0.1), []
