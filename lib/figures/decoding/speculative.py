@@ -159,7 +159,7 @@ def lines(
             ax.plot(places[top], heights[top], "*", color=colour, ms=13)
     if log:
         ax.set_xscale("log", base=2)
-        ax.set_xticks(places, [f"{place:g}" for place in places])
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
     if level is not None:
         ax.axhline(level, color=GREY, lw=1, ls="--")
