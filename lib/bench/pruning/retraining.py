@@ -1,12 +1,13 @@
 """Minitron in small: neurons cut from the net of characters.py, mended, trained on.
 
-    python -m lib.bench retraining         # two minutes of a core
+    python -m lib.bench retraining         # four minutes of a core
 
 Three quarters of both hidden layers go: 512 → 128, 256 → 64. One row a seed, in nats a
 character: `cut` by importance, at random, and refitted by least squares; `trained`
 for so many steps: by distillation alone, labels alone, or both halves, from the cut
 net, from the refitted one, and from random weights of the same shape, whose budget is
-also given three times and that of the whole first training.
+also given three times and that of the whole first training. Every way is trained at
+every rate of RATES: a list of as many numbers.
 
 Read in order: `activations`, `cut`, `distilling`, `measure`, `main`.
 """
@@ -29,7 +30,7 @@ from lib.prune.structured.refit import refit_columns
 FIRST, MORE = 1500, 300  # steps of the first training, and after the cut
 WIDTHS = (48, 128, 64, 64)
 WATCHED = 8192  # places of the training plays that say which neurons matter
-RATE = {"rate": 1e-3}
+RATES = (1e-3, 2e-3)  # the first training has the second
 SEEDS = 5
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -90,22 +91,26 @@ def measure(seed: int) -> dict:
         "scratch": start(1000 + seed, WIDTHS),
     }
     losses = {"distillation": distilling(whole), "both": distilling(whole, 0.5)}
-    again = {"steps": MORE, "seed": 100 + seed}
-    trained = {}
-    for name in ("cut", "refitted", "scratch"):
-        rate = {} if name == "scratch" else RATE
-        for way in ("labels", "distillation", "both"):
-            net = train_on(starts[name], loss=losses.get(way), **again, **rate)
-            trained[f"{name}, {way}"] = nats(net)
+    ways = {
+        f"{name}, {way}": (starts[name], MORE, losses.get(way))
+        for name in ("cut", "refitted", "scratch")
+        for way in ("labels", "distillation", "both")
+    }
     for times in (3, FIRST // MORE):
-        longer = again | {"steps": times * MORE}
-        net = train_on(starts["scratch"], **longer)
-        trained[f"scratch, labels, {times} times"] = nats(net)
+        ways[f"scratch, labels, {times} times"] = starts["scratch"], times * MORE, None
+
+    def trained(net: Weights, steps: int, loss: Loss | None, rate: float) -> float:
+        again = {"seed": 100 + seed, "rate": rate}
+        return nats(train_on(net, steps=steps, loss=loss, **again))
+
     return {
         "seed": seed,
         "whole": nats(whole),
         "cut": {name: nats(net) for name, net in starts.items()},
-        "trained": trained,
+        "trained": {
+            way: [trained(*setting, rate) for rate in RATES]
+            for way, setting in ways.items()
+        },
     }
 
 
@@ -123,5 +128,6 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     )
     for seed in progress(range(options.seeds), "seeds"):
         rows.append(measure(seed))
-        record(run, {"rows": rows}, protocol=protocol, device=processor_name())
+        found = {"rates": RATES, "rows": rows}
+        record(run, found, protocol=protocol, device=processor_name())
     return True
