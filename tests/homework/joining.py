@@ -13,6 +13,7 @@ Read in order: `reach`, `joined`, `taken_apart`.
 
 import ast
 import copy
+import re
 from collections import defaultdict
 
 from gates import Answers, answered, functions_of, role
@@ -59,7 +60,9 @@ def reach(nb: NotebookNode) -> dict[str, set[str]]:
 def reached(answers: Answers, reaches: dict[str, set[str]]) -> set[str]:
     """The tests that may see a mutant, and those where it should lose."""
     changed = answers.functions.keys() | answers.patches.keys()
-    return set(answers.loses).union(*(reaches.get(name, ()) for name in changed))
+    new = f"{answers.functions} {answers.patches}"  # may call what others change
+    called = reaches.keys() & set(re.findall(r"\w+", new))
+    return set(answers.loses).union(*(reaches.get(n, ()) for n in changed | called))
 
 
 def joined(
