@@ -93,7 +93,7 @@ def test_borrowed_work_is_named_kindly(function):
 
 
 def test_an_unknown_homework_is_an_error():
-    with pytest.raises(ValueError, match="no homework 'hw_x'; known: hw_.*hw_formats"):
+    with pytest.raises(ValueError, match=r"no homework 'hw_x'; known: hw_.*hw_formats"):
         own_work("hw_x")
 
 
