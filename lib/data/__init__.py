@@ -1,4 +1,7 @@
-"""Texts that come with the environment, cut into windows of tokens."""
+"""Texts that come with the environment, cut into windows, and what they count to.
+
+Read in order: `text`; `ngram` (a table of what followed, as a model of text).
+"""
 
 from lib.data.text import (
     CALIBRATION,

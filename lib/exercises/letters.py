@@ -4,12 +4,9 @@
     student    logits = bias + weight[0, b] + weight[1, a]: 1,953 numbers
     bits       −log₂ q(c | a b), the mean over a play that nobody read
 
-The counts of three letters lean on those of two, and these on those of one, by the rule
-of Witten and Bell: what a context was followed by for the first time speaks for what it
-was never followed by. So no probability is 0.
+The teacher is an n-gram of lib.data, which no homework withholds.
 
 Read in order: `spelled`, `trigram`, `Lesson`, `lesson`, `bits`.
-Source: Witten & Bell 1991, "The zero-frequency problem", method C.
 """
 
 import math
@@ -21,6 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lib.data.ngram import fit_ngram
 from lib.data.text import CALIBRATION, play
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz.,'\n"
@@ -40,20 +38,11 @@ def spelled(text: str) -> Int[Tensor, " letters"]:
 def trigram() -> Float[Tensor, "before last next"]:
     """log p(next | before, last) of the plays that a calibration may read."""
     size = len(ALPHABET)
-    texts = [spelled(play(name)) for name in CALIBRATION]
-    p = torch.full((), 1 / size, dtype=torch.float64)
-    for order in range(1, READ + 2):
-        seen = torch.zeros(size**order, dtype=torch.int64)
-        for text in texts:
-            runs = text.unfold(0, order, 1)
-            places = size ** torch.arange(order).flip(0)
-            seen += (runs * places).sum(1).bincount(minlength=len(seen))
-        seen = seen.view((size,) * order)
-        kinds = (seen > 0).sum(-1, keepdim=True)
-        total = seen.sum(-1, keepdim=True)
-        mixed = (seen + kinds * p) / (total + kinds).clamp(min=1)
-        p = torch.where(total > 0, mixed, p)
-    return p.log().float()
+    taught = torch.cat([spelled(play(name)) for name in CALIBRATION])
+    letters = torch.arange(size)
+    pairs = torch.cartesian_prod(*[letters] * READ)
+    p = fit_ngram(taught, READ + 1, size).probabilities(pairs)
+    return p.log().view(size, size, size)
 
 
 @dataclass(frozen=True)

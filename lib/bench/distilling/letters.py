@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lib.data.ngram import NGram, fit_ngram
 from lib.data.text import CALIBRATION, play
 from lib.distill.losses import Objective, distillation_loss
 from lib.distill.student import Progress, Schedule, train
-from lib.distill.teachers.ngram import NGram, fit_ngram
 
 SEEN, ORDER = 8, 6  # letters that the student sees; the teacher's n
 STEPS, BATCH = 600, 256

@@ -1,5 +1,6 @@
-"""Teachers of other kinds: several models as one, a model that drops, n-grams.
+"""Teachers of other kinds: several models as one, a model that drops.
 
-Read in order: `averaged` (ensemble, dropout, co-distillation), `ngram` (a table of
-counts as a teacher), `instruct` (Self-Instruct's filter of written exercises).
+Read in order: `averaged` (ensemble, dropout, co-distillation), `instruct`
+(Self-Instruct's filter of written exercises). A table of counts is a teacher too:
+lib.data.ngram.
 """

@@ -1,11 +1,11 @@
-"""A teacher without a network: an n-gram, smoothed by the shorter contexts.
+"""A model of text without a network: an n-gram, smoothed by the shorter contexts.
 
     p_k(y | x) = (c(x, y) + d(x) p_{k−1}(y | x')) / (n(x) + d(x))      p_{−1} = 1 / V
 
 c counts how often y followed the k letters x; n(x) = Σ_y c(x, y) is how often x was
 seen; d(x) is how many different letters followed; x' is x without its first letter.
 A context that was never seen leaves p_{k−1} as it is. So every row sums to 1 and no
-letter has probability 0: what a soft target needs.
+letter has probability 0: so it can teach (lib.distill).
 
 Read in order: `fit_ngram`, `NGram`.
 Source: Witten & Bell 1991, method C, as in Chen & Goodman 1998, section 2.6.
