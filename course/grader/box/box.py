@@ -115,7 +115,7 @@ class Box:
         root = supervisor(leash)
         group = None
         if groups := lent():
-            with contextlib.suppress(OSError):  # it ended already
+            with contextlib.suppress(ProcessLookupError):  # it has ended
                 group = groups.new(root, self.limits)
         leash.send(b"g")  # it may go on, and fork
         paying = whole or self.whole()

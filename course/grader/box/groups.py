@@ -97,8 +97,10 @@ class Groups:
         below = folder / GRADER
         below.mkdir(exist_ok=True)
         for old in folder.glob(f"{SUBMISSION}-*"):
-            with contextlib.suppress(OSError):  # somebody runs there
-                old.rmdir()
+            grader = old.name.split("-")[1]  # by its process, which may be at work
+            if not Path("/proc", grader).exists():
+                with contextlib.suppress(OSError):  # something still runs there
+                    old.rmdir()
         for left in reversed(range(TRIES)):
             move_down(folder, below)
             try:
@@ -114,21 +116,24 @@ class Groups:
     def new(self, pid: int, limits: Limits) -> "Group":
         """A group for a submission whose first process, so far alone, is `pid`.
 
-        Raises OSError where the kernel refuses.
+        Raises ProcessLookupError where that has ended, another OSError where the kernel
+        refuses; no group is left then.
         """
-        group = Group(
-            self.folder / f"{SUBMISSION}-{os.getpid()}-{next(_numbers)}", limits.memory
-        )
+        name = f"{SUBMISSION}-{os.getpid()}-{next(_numbers)}"
+        group = Group(self.folder / name, limits.memory)
         group.folder.mkdir()
-        for name, value in {
-            "memory.max": limits.memory + 2 * limits.files + KERNEL,
-            "memory.swap.max": 0,
-            "memory.oom.group": 1,  # all of it, never a part
-            "pids.max": limits.processes + 16,
-            "cgroup.procs": pid,
-        }.items():
+        with contextlib.ExitStack() as until_it_stands:
+            until_it_stands.callback(group.close)
             with contextlib.suppress(FileNotFoundError):  # a kernel without swap
+                (group.folder / "memory.swap.max").write_text("0")
+            for name, value in {
+                "memory.max": limits.memory + 2 * limits.files + KERNEL,
+                "memory.oom.group": 1,  # all of it, never a part
+                "pids.max": limits.processes + 16,
+                "cgroup.procs": pid,
+            }.items():
                 (group.folder / name).write_text(str(value))
+            until_it_stands.pop_all()
         return group
 
 

@@ -4,6 +4,7 @@ The second half needs a group that is lent (course/README.md tells how) and is s
 elsewhere: `systemd-run --user --scope -p Delegate=yes make test T=tests/course/grader`.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -53,6 +54,20 @@ def test_a_submission_s_group_bounds_all_that_it_was_promised(tmp_path):
     assert told["cgroup.procs"] == "1234"
     another = Groups(tmp_path).new(1234, limits)
     assert another.folder != group.folder
+
+
+def test_what_another_grader_is_about_to_use_is_not_taken_away(tmp_path):
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    alive = tmp_path / f"submission-{os.getpid()}-0"
+    left = tmp_path / f"submission-{gone}-0"
+    alive.mkdir(), left.mkdir()
+    Groups.prepare(tmp_path)
+    assert alive.exists() and not left.exists()
 
 
 def test_only_a_kill_for_memory_is_called_one(tmp_path):
