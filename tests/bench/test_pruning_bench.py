@@ -75,7 +75,7 @@ def test_least_layers_go_and_random_scores_are_of_their_seed():
     assert structured.gone_by(scores, 2) == [1, 3]
     first, again = (structured.at_random(scores, seed=4) for _ in range(2))
     assert torch.equal(first, again)
-    gates = structured.gates_of(torch.stack((scores, -scores)), 0.5)
+    gates = structured.gates_without(torch.stack((scores, -scores)), 0.5)
     assert gates.tolist() == [[1, 0, 1, 0], [0, 1, 0, 1]]
 
 

@@ -32,7 +32,7 @@ from lib.models.structure.surgery import drop_layers, keep_heads, keep_neurons
 from lib.progress import progress
 from lib.prune.structured.cofi import CoarseFine, Lagrangian, Shape, weights_of
 from lib.prune.structured.heads import head_importance
-from lib.prune.structured.importance import kept_in_groups, kept_of
+from lib.prune.structured.importance import gates_of, kept_in_groups, kept_of
 
 TARGETS, SEEDS = (0.85,), (0, 1)
 STEPS, BATCH, WINDOW = 80, 4, 128
@@ -87,21 +87,14 @@ def by_scores(
     fine = torch.stack([layer.score for layer in neurons])
     for per_mille in range(1000, 0, -1):
         share = per_mille / 1000
+        count = math.ceil(share * heads.numel())
         masks = {
-            "heads": best(heads.flatten()[None], share).view_as(heads),
-            "neurons": best(fine, share),
+            "heads": gates_of(heads.flatten()[None], count).view_as(heads),
+            "neurons": gates_of(fine, math.ceil(share * shape.neurons)),
         }
         if weights_of(shape, **masks) <= target * shape.full:
             return masks
     raise ValueError(f"nothing fits {target}")
-
-
-def best(scores: Tensor, share: float) -> Tensor:
-    """1 for this share of each row, by its scores."""
-    gates = torch.zeros(scores.shape)
-    for row, score in zip(gates, scores, strict=True):
-        row[kept_of(score, math.ceil(share * len(score)))] = 1
-    return gates
 
 
 def halves(model: PreTrainedModel, windows: Tensor) -> dict[str, PreTrainedModel]:

@@ -38,7 +38,7 @@ from lib.models.structure.surgery import drop_layers, keep_channels
 from lib.models.walk import mapped_weights
 from lib.progress import progress
 from lib.prune.structured.heads import head_importance
-from lib.prune.structured.importance import kept_in_groups, kept_of
+from lib.prune.structured.importance import gates_of, kept_in_groups, kept_of
 from lib.prune.structured.refit import refit_columns
 from lib.quant.hessian import Hessian
 
@@ -119,13 +119,10 @@ def layers(
             yield {"way": way, "layers": which, "perplexity": found}
 
 
-def gates_of(scores: Tensor, share: float) -> Tensor:
-    """1 for what stays of each layer, the best by its own scores."""
-    gates = torch.zeros(scores.shape)
-    count = scores.shape[1] - int(share * scores.shape[1])
-    for row, score in zip(gates, scores, strict=True):
-        row[kept_of(score, count)] = 1
-    return gates
+def gates_without(scores: Tensor, share: float) -> Tensor:
+    """0 for this share of each layer, the least by its own scores; 1 for what stays."""
+    count = scores.shape[1]
+    return gates_of(scores, count - int(share * count))
 
 
 def at_random(like: Tensor, seed: int) -> Tensor:
@@ -162,7 +159,7 @@ def neurons(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterat
     } | {f"random, seed {seed}": at_random(scores, seed) for seed in SEEDS}
     for share in SHARES:
         for way, values in ways.items():
-            gates, row = gates_of(values, share), {"way": way, "share": share}
+            gates, row = gates_without(values, share), {"way": way, "share": share}
             found = narrowed(model, windows, gates)
             yield row | {"refit": False, "perplexity": found}
             if way == "importance" or way.endswith("seed 0"):
@@ -183,7 +180,7 @@ def heads(model: PreTrainedModel, windows: Tensor, gradients: Tensor) -> Iterato
     } | chance
     for share in SHARES:
         for way, values in ways.items():
-            gates = gates_of(values.flatten()[None], share).view_as(values)
+            gates = gates_without(values.flatten()[None], share).view_as(values)
             with gated(model, heads=gates):
                 found = perplexity(model, windows)
             yield {"way": way, "share": share, "perplexity": found}
@@ -229,7 +226,9 @@ def equal_size(
         row = {"blocks": gone, "weights": gone * size}
         found = without(model, windows, which)
         yield row | {"way": "layers, by block influence", "perplexity": found}
-        gates = gates_of(watched.neurons, gone * size / (len(watched.neurons) * mlp))
+        gates = gates_without(
+            watched.neurons, gone * size / (len(watched.neurons) * mlp)
+        )
         for way, moments in (("", None), (", refitted", watched.moments)):
             found = narrowed(model, windows, gates, moments)
             yield row | {"way": f"neurons{way}", "perplexity": found}
@@ -242,12 +241,12 @@ def drawn(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator
         which = gone_by(watched.influence, gone)
         found = without(model, windows, which)
         yield {"way": f"{gone} layers", "layers": which, "perplexity": found}
-    gates = gates_of(watched.neurons, 0.3)
+    gates = gates_without(watched.neurons, 0.3)
     for way, moments in (("neurons", None), ("neurons, refitted", watched.moments)):
         found = narrowed(model, windows, gates, moments)
         yield {"way": way, "share": 0.3, "perplexity": found}
     found = head_importance(watched.gradients)
-    gates = gates_of(found.flatten()[None], 0.2).view_as(found)
+    gates = gates_without(found.flatten()[None], 0.2).view_as(found)
     with gated(model, heads=gates):
         found = perplexity(model, windows)
     yield {"way": "heads", "share": 0.2, "perplexity": found}

@@ -9,7 +9,8 @@ x is what the *next* matrix reads: the inputs of `down_proj` for neurons, those 
 gradient is needed. A layer that turns the stream little has a low block influence, and
 says nothing about its neighbours: which layers can go *together* is another question.
 
-Read in order: `Importance`, `BlockInfluence`, `kept_of`, `kept_in_groups`.
+Read in order: `Importance`, `BlockInfluence`, `kept_of`, `gates_of`,
+`kept_in_groups`.
 Source: Muralidharan et al. 2024, "Minitron", arXiv:2407.14679, section 2; block
 influence: Men et al. 2024, "ShortGPT", arXiv:2403.03853.
 """
@@ -84,6 +85,15 @@ def kept_of(score: Float[Tensor, " parts"], count: int) -> Int[Tensor, " count"]
     if score.isnan().any():
         raise ValueError(f"{int(score.isnan().sum())} of {len(score)} scores are NaN")
     return score.sort(descending=True, stable=True).indices[:count].sort().values
+
+
+def gates_of(
+    scores: Float[Tensor, "rows parts"], count: int
+) -> Float[Tensor, "rows parts"]:
+    """1 for the `count` best of each row, 0 for the others; ValueError as `kept_of`."""
+    kept = torch.stack([kept_of(row, count) for row in scores])
+    gates = torch.zeros(scores.shape, device=scores.device)
+    return gates.scatter_(1, kept, 1.0)
 
 
 def kept_in_groups(

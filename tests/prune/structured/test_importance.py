@@ -6,6 +6,7 @@ import torch
 from lib.prune.structured.importance import (
     BlockInfluence,
     Importance,
+    gates_of,
     kept_in_groups,
     kept_of,
 )
@@ -45,6 +46,14 @@ def test_the_best_stay_in_their_order_and_ties_go_to_the_earlier():
     assert kept_of(score, 4).tolist() == [0, 2, 3, 4]
     assert kept_in_groups(score, 2, 1).tolist() == [0, 4]
     assert kept_in_groups(score, 3, 1).tolist() == [0, 2, 4]
+
+
+def test_gates_are_open_for_the_best_of_each_row_and_no_others(generator):
+    scores = torch.randn(5, 9, generator=generator)
+    gates = gates_of(scores, 4)
+    assert gates.sum(1).tolist() == [4] * 5
+    for row, score in zip(gates, scores, strict=True):
+        assert row.nonzero().flatten().equal(kept_of(score, 4))
 
 
 def test_refusals():
