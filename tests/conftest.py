@@ -5,6 +5,8 @@ asked for before Triton is imported, and transformers imports it. So before anyt
 imports a kernel of `lib`, Triton is forgotten and imported anew, with its compiled part
 as it is. Tests that run a kernel take the fixture `interpreter`; outside of them the
 variable is as it was.
+
+No example of a property has a limit of time: a busy machine would break it.
 """
 
 import shutil
@@ -15,9 +17,13 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+from hypothesis import settings
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lib.models.load import load_model
+
+settings.register_profile("course", deadline=None)
+settings.load_profile("course")
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("course", "lib", "notebooks", "solutions", "tools", "Makefile", "README.md")

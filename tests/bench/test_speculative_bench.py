@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.bench.drafts.replay import counted, guesses, looked_up, replay
@@ -59,7 +59,6 @@ def test_the_replay_takes_the_passes_of_the_engine(who, length):
     assert replayed["accepted"] == text.accepted
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=2, max_size=60), st.integers(1, 9))
 def test_every_token_is_accepted_or_written_by_a_pass(right, length):
     done = replay(guesses(right), len(right), length, len(right))

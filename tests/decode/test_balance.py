@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.decode.routing.balance import (
@@ -41,7 +41,6 @@ def traffic(count, rate, seed, *, prefixes=1, shared=0):
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(JOBS, max_size=40),
     st.sampled_from(sorted(BALANCERS)),
@@ -61,7 +60,6 @@ def test_every_job_is_served_once_and_no_faster_than_it_can_be(jobs, name, n, ba
     assert all(not server.load for server in fleet)
 
 
-@settings(deadline=None)
 @given(st.lists(JOBS, max_size=25))
 def test_one_server_leaves_nothing_to_choose(jobs):
     ends = {

@@ -77,7 +77,7 @@ def test_a_draft_that_knows_saves_passes():
     assert working.passes == 1 + 25 / 5  # the prompt's, and 4 + 1 tokens each
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_company_pieces_and_preemption_change_no_token(data):
     sizes = st.tuples(st.integers(1, 30), st.integers(1, 30), st.booleans())

@@ -175,9 +175,7 @@ class QuantizedCaches(Caches):
 
 
 for machine, examples in ((Caches, 60), (QuantizedCaches, 30)):
-    machine.TestCase.settings = settings(
-        max_examples=examples, stateful_step_count=30, deadline=None
-    )
+    machine.TestCase.settings = settings(max_examples=examples, stateful_step_count=30)
 TestCaches = Caches.TestCase
 TestQuantizedCaches = QuantizedCaches.TestCase
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.decode.batching import Engine, generate
@@ -49,7 +49,6 @@ def test_in_between_each_token_is_that_of_who_was_sure():
     assert 0 < cascade.asked < 20
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 10_000))
 def test_the_ends_of_the_trade_are_the_two_models(count, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -66,7 +66,7 @@ def largest_errors(along, exact, bits):
     return bound.expand_as(blocks).flatten(1, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(PLANS),
     st.integers(0, 99),

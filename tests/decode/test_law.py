@@ -48,7 +48,7 @@ def law_of(rule):
     return law(rule, *TABLES, first=FIRST, drafted=DRAFTED)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 4), st.integers(1, 3), st.integers(0, 10_000))
 def test_the_lossless_rule_has_the_targets_law(vocabulary, drafted, seed):
     p, q = table(seed, vocabulary), table(seed + 1, vocabulary)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import (
     MinPLogitsWarper,
@@ -26,7 +26,6 @@ def by_transformers(logits, sampling):
     return logits.softmax(-1)
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 10_000),
     st.floats(0.3, 3),

@@ -215,7 +215,7 @@ several = st.lists(doubles | near_one, min_size=1, max_size=20)
 
 
 @given(formats(), several)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_format_rounds_as_rational_arithmetic_does(fmt, numbers):
     for dtype in (torch.float64, torch.float32):
         x = torch.tensor(numbers, dtype=torch.float64).to(dtype)
@@ -226,7 +226,7 @@ def test_any_format_rounds_as_rational_arithmetic_does(fmt, numbers):
 
 
 @given(formats(), several, st.sampled_from(["infinity", "saturate"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_rounding_is_idempotent_odd_and_what_encode_and_decode_agree_on(
     fmt, numbers, overflow
 ):
@@ -238,7 +238,7 @@ def test_rounding_is_idempotent_odd_and_what_encode_and_decode_agree_on(
 
 
 @given(formats(), several)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_rounding_is_monotone_and_within_half_a_gap(fmt, numbers):
     x = torch.tensor(numbers, dtype=torch.float64).sort().values
     y = round_to(x, fmt, overflow="saturate")
@@ -295,7 +295,7 @@ def test_stochastic_rounding_is_unbiased_within_five_sigma(fmt, x, dtype):
 
 
 @given(formats(), several, st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_stochastic_rounding_picks_a_neighbour_and_keeps_what_fits(fmt, numbers, seed):
     x = torch.tensor(numbers, dtype=torch.float64)
     draw = {"rounding": "stochastic", "overflow": "saturate"}

@@ -93,7 +93,7 @@ def test_a_block_of_the_format_stays(fmt):
 
 
 @given(st.sampled_from(MX), st.lists(st.floats(-1e30, 1e30), min_size=32, max_size=32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_error_is_half_a_gap_or_what_clipping_takes(fmt, numbers):
     x = torch.tensor(numbers, dtype=torch.float64)
     scales, _ = block_scales(x, fmt)

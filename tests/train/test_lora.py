@@ -31,7 +31,7 @@ def stir(model, generator, size=0.1):
         parameter.data = size * torch.randn(parameter.shape, generator=generator)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     sizes=st.tuples(*[st.integers(1, 9)] * 4),
     scale=st.floats(0.1, 8),

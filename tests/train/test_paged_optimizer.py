@@ -34,7 +34,7 @@ def same(ours, theirs, mine, plain):
         assert torch.equal(moments[p][1], plain.state[q]["exp_avg_sq"])
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(
     page=st.sampled_from([8, 24, 64, 1000, 2**16]),
     room=st.integers(1, 40),

@@ -24,7 +24,7 @@ def pages(count=5, room=2):
     return Pages(count, NUMBERS, capacity=room * BYTES + 7)  # 7 bytes hold no page
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     room=st.integers(1, 6),
     touches=st.lists(st.integers(0, 5), max_size=40),

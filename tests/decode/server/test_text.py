@@ -22,7 +22,7 @@ def in_pieces(tokenizer, text, sizes, stop=()):
     return found + stream.finish(), stream.stopped
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TEXTS, st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_pieces_make_the_whole(tokenizer, text, sizes):
     want = tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True)

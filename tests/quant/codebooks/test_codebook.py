@@ -47,7 +47,7 @@ def test_three_clear_clusters_by_hand():
 
 
 @given(st.lists(st.integers(-20, 20), min_size=5, max_size=10), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_optimum_is_the_best_of_all_cuts(values, k):
     w = torch.tensor(values, dtype=torch.float64)
     found = cost(w, optimal_levels(w, k))

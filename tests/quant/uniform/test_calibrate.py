@@ -32,7 +32,7 @@ def heavy_tailed(count=50_000, seed=0):
     return x
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-(2.0**80), 2.0**80, width=32), min_size=1, max_size=40),
     st.randoms(use_true_random=False),

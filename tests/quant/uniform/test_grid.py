@@ -46,7 +46,7 @@ def matrices(draw):
     return torch.tensor(w, dtype=torch.float32).reshape(rows, 8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(matrices(), st.sampled_from(KINDS), st.sampled_from(GROUPS))
 def test_no_weight_moves_more_than_half_a_step(w, kind, group):
     bits, symmetric = kind
@@ -66,7 +66,7 @@ def test_half_a_step_holds_where_the_rounded_zero_point_cuts_the_range_short(
     assert steps_moved(w, grid) <= 0.5 + slack(bits)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(matrices(), st.sampled_from(KINDS), st.sampled_from(GROUPS))
 def test_zero_is_a_level_and_minus_zero_comes_back_as_zero(w, kind, group):
     bits, symmetric = kind
@@ -75,7 +75,7 @@ def test_zero_is_a_level_and_minus_zero_comes_back_as_zero(w, kind, group):
     assert (kept == 0).all() and not kept.signbit().any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(matrices(), st.sampled_from(KINDS), st.sampled_from(GROUPS))
 def test_levels_are_fixed_points(w, kind, group):
     bits, symmetric = kind
@@ -84,7 +84,7 @@ def test_levels_are_fixed_points(w, kind, group):
     assert torch.equal(quantize(dequantize(codes, grid), grid), codes)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(matrices(), st.integers(2, 8), st.sampled_from(GROUPS))
 def test_symmetric_quantization_is_odd(w, bits, group):
     w_hat = fake_quantize(w, bits=bits, group=group, symmetric=True)

@@ -22,7 +22,7 @@ def assert_exact(a, b):
     assert torch.equal(product.long(), a.long() @ b.long())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SIZES, SIZES, SIZES, st.integers(0, 2**31))
 def test_it_is_the_product_in_int64(m, k, n, seed):
     assert_exact(codes(m, k, seed), codes(k, n, seed + 1))

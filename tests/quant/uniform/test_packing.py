@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lib.quant import pack, unpack
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(1, 8).flatmap(
         lambda b: st.tuples(st.just(b), st.lists(st.integers(0, 2**b - 1), max_size=70))
