@@ -33,12 +33,11 @@ def test_rounding_takes_at_most_ten_casts_there_and_back(fmt, dtype):
     torch.set_num_threads(1)
     try:
         x = torch.randn(1 << 24, generator=torch.Generator().manual_seed(0))
-        best_ours = best_theirs = float("inf")
         for _ in range(ATTEMPTS):
-            best_theirs = min(best_theirs, cpu_seconds(lambda: x.to(dtype).float()))
-            best_ours = min(best_ours, cpu_seconds(lambda: round_to(x, fmt)))
-            if best_ours <= 10 * best_theirs:
+            theirs = cpu_seconds(lambda: x.to(dtype).float())
+            ours = cpu_seconds(lambda: round_to(x, fmt))
+            if ours <= 10 * theirs:
                 return
     finally:
         torch.set_num_threads(threads)
-    pytest.fail(f"{best_ours:.3f} s against {best_theirs:.3f} s: over 10x")
+    pytest.fail(f"{ours:.3f} s against {theirs:.3f} s: over 10x, {ATTEMPTS} times")
