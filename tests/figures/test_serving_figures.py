@@ -7,7 +7,7 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lib.figures.decoding import serving
+from lib.figures.decoding import serving, steps
 from lib.figures.decoding.serving import Passed
 
 # Three requests on two places: 2 leaves, and 3 comes in its place.
@@ -152,3 +152,18 @@ def test_curves_begin_at_one():
     assert [list(line.get_ydata()) for line in ax.lines] == [[1, 1.5], [1, 8], [1, 8]]
     figure.canvas.draw()
     plt.close(figure)
+
+
+def test_a_step_is_a_bar_of_its_bytes_and_the_rest(legible, texts_of):
+    figure = steps.shares(
+        {
+            "one": steps.Bar(200.0, 100.0, 20.0, "first"),
+            "many": steps.Bar(1000.0, 100.0, 700.0, "second"),
+        }
+    )
+    (ax,) = figure.axes
+    drawn = [bar for bar in ax.patches if bar.get_width()]
+    assert [bar.get_width() for bar in drawn] == pytest.approx([50, 10, 40, 10, 70, 20])
+    assert [bar.get_x() for bar in drawn] == pytest.approx([0, 50, 60, 0, 10, 80])
+    assert {"one", "many", "first", "second"} <= set(texts_of(figure))
+    legible(figure)
