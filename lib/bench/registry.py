@@ -98,6 +98,13 @@ BENCHMARKS = {
             "decode",
         ),
         Benchmark(
+            "qlora_step",
+            "lib.bench.qlora_step",
+            "a QLoRA step of a 7B shape beside peft and bitsandbytes",
+            "GPU",
+            "qlora_step",
+        ),
+        Benchmark(
             "codebooks",
             "lib.bench.codebooks",
             "perplexity against bits: even grids, NormalFloat, FP4, k-means",

@@ -10,8 +10,8 @@ The deck writes tokens as rows and the matrices L₁ = Aᵀ, L₂ = Bᵀ: Y = X 
 
 Guarantees: an adapted model gives bit for bit what it gave before, until B moves; a
 step of B = 0 leaves A where it is, for ∂L/∂A has the factor B.
-Read in order: `LoRA`, `low_rank`, `low_rank_gradients`, `LoRALinear`, `initial`. Taught
-in notebooks/10.
+Read in order: `LoRA`, `low_rank`, `low_rank_gradients`, `with_low_rank`, `LoRALinear`,
+`initial`. Taught in notebooks/10.
 Sources: Hu et al. 2021, arXiv:2106.09685, section 4.1; α / √r: Kalajdzievski 2023,
 arXiv:2312.03732; the names lora_A and lora_B, and their draw, are peft's.
 """
@@ -91,11 +91,24 @@ def low_rank_gradients(
     Float[Tensor, "outputs rank"],
 ]:
     """(∂L/∂x, ∂L/∂A, ∂L/∂B) of `low_rank` for g = ∂L/∂y, summed over all tokens."""
-    tokens, g = x.flatten(0, -2), g * scale  # (tokens, inputs)
-    back = g @ B  # ∂L/∂h, (*batch, rank)
+    tokens = x.flatten(0, -2)  # (tokens, inputs)
+    back = (g @ B) * scale  # ∂L/∂h, (*batch, rank)
     by_A = back.flatten(0, -2).T @ tokens
-    by_B = g.flatten(0, -2).T @ (tokens @ A.T)
+    by_B = scale * (g.flatten(0, -2).T @ (tokens @ A.T))
     return back @ A, by_A, by_B
+
+
+def with_low_rank(
+    y: Float[Tensor, "*batch outputs"],
+    x: Float[Tensor, "*batch inputs"],
+    A: Float[Tensor, "rank inputs"],
+    B: Float[Tensor, "outputs rank"],
+    scale: float,
+) -> Float[Tensor, "*batch outputs"]:
+    """y + s B A x; A and B multiply in the dtype of x, and the sum is rounded once."""
+    h = x.flatten(0, -2) @ A.to(x).T  # (tokens, rank)
+    added = torch.addmm(y.flatten(0, -2), h.to(y), B.to(y).T, alpha=scale)
+    return added.view(y.shape)
 
 
 def initial(
@@ -109,7 +122,8 @@ def initial(
 class LoRALinear(nn.Module):
     """A frozen layer, `base`, and s B A beside it.
 
-    A and B are in float32, whatever the dtype of x, and y has the dtype of base(x).
+    A and B are kept in float32 and multiply in the dtype of x, as in mixed precision; y
+    has the dtype of base(x).
     `enabled=False` leaves base(x) alone, bit for bit.
     """
 
@@ -130,8 +144,8 @@ class LoRALinear(nn.Module):
         y = self.base(x)
         if not self.enabled:
             return y
-        dropped = self.dropped(x).to(self.lora_A.dtype)
-        return (y + low_rank(dropped, self.lora_A, self.lora_B, self.scale)).to(y)
+        adapter = self.lora_A, self.lora_B, self.scale
+        return with_low_rank(y, self.dropped(x), *adapter)
 
     def dropped(self, x: Tensor) -> Tensor:
         """x as the adapter sees it: while training some of it 0, the rest larger."""

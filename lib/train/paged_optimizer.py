@@ -39,6 +39,10 @@ class Span:
     last: int
     at: int
 
+    def of(self, whole: Tensor) -> Float[Tensor, " numbers"]:
+        """These numbers of the parameter, or of its gradient."""
+        return whole.reshape(-1)[self.first : self.last]
+
 
 class PagedAdamW(Optimizer):
     """AdamW over float32 parameters, m and v in pages of `page` bytes.
@@ -90,9 +94,9 @@ class PagedAdamW(Optimizer):
         super().add_param_group(param_group)
 
     def _cut(self) -> Iterator[list[Span]]:
-        """The spans of each page, all parameters laid end to end."""
-        page, room = [], self.numbers
+        """The spans of each page, a group's parameters laid end to end."""
         for number, group in enumerate(self.param_groups):
+            page, room = [], self.numbers
             for parameter in group["params"]:
                 first = 0
                 while first < parameter.numel():
@@ -105,8 +109,8 @@ class PagedAdamW(Optimizer):
                     if not room:
                         yield page
                         page, room = [], self.numbers
-        if page:
-            yield page
+            if page:
+                yield page
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -121,23 +125,19 @@ class PagedAdamW(Optimizer):
         self.steps += 1
         order = range(len(self.spans))
         for index in order if self.steps % 2 else reversed(order):
-            m, v = self.pages.touch(index).split(self.numbers)
-            for span in self.spans[index]:
-                there = slice(span.at, span.at + span.last - span.first)
-                self._update(span, m[there], v[there])
+            self._update(self.spans[index], *self.pages.touch(index).view(2, -1))
         return loss
 
-    def _update(self, span: Span, m: Tensor, v: Tensor) -> None:
-        group, parameter = self.param_groups[span.group], span.parameter
-        run = slice(span.first, span.last)
-        adamw(
-            parameter.view(-1)[run],
-            parameter.grad.reshape(-1)[run],
-            m,
-            v,
-            step=self.steps,
-            **{k: group[k] for k in ("lr", "betas", "eps", "weight_decay")},
-        )
+    def _update(self, spans: list[Span], m: Tensor, v: Tensor) -> None:
+        """A page's step: a few long operations, and not a few for every parameter."""
+        group = self.param_groups[spans[0].group]
+        w = torch.cat([span.of(span.parameter) for span in spans])
+        g = torch.cat([span.of(span.parameter.grad) for span in spans])
+        settings = {k: group[k] for k in ("lr", "betas", "eps", "weight_decay")}
+        adamw(w, g, m[: len(w)], v[: len(w)], step=self.steps, **settings)
+        sizes = [span.last - span.first for span in spans]
+        for span, new in zip(spans, w.split(sizes), strict=True):
+            span.of(span.parameter).copy_(new)
 
     def moments(self) -> dict[nn.Parameter, tuple[Tensor, Tensor]]:
         """Copies of each parameter's m and v, on the CPU; no page moves."""

@@ -28,7 +28,13 @@ from lib.models.quantize import Report, quantize_model
 from lib.models.walk import replace_layer
 from lib.quant.codebooks.double import DoubleScales, dequantize_scales
 from lib.quant.codebooks.normal_float import FourBit, NormalFloat, dequantize_4bit
-from lib.train.lora import LoRA, LoRALinear, initial, low_rank, low_rank_gradients
+from lib.train.lora import (
+    LoRA,
+    LoRALinear,
+    initial,
+    low_rank_gradients,
+    with_low_rank,
+)
 
 NF4 = NormalFloat(kind="nf4", double=True)
 
@@ -64,7 +70,7 @@ class QLoRAProduct(torch.autograd.Function):
         ctx.save_for_backward(dropped, A, B)
         ctx.scale, ctx.layer = scale, layer
         y = nn.functional.linear(x, layer.weight_matrix(x.dtype), layer.bias)
-        return (y + low_rank(dropped.to(A), A, B, scale)).to(y)
+        return with_low_rank(y, dropped, A, B, scale)
 
     @staticmethod
     @once_differentiable
@@ -74,8 +80,8 @@ class QLoRAProduct(torch.autograd.Function):
         """Dequantize again: ∂L/∂x = Ŵᵀ g beside the adapter's three gradients."""
         dropped, A, B = ctx.saved_tensors
         by_x = g @ ctx.layer.weight_matrix(g.dtype) if ctx.needs_input_grad[0] else None
-        ours = low_rank_gradients(dropped.to(A), A, B, ctx.scale, g.to(A))
-        return by_x, ours[0].to(dropped), ours[1], ours[2], None, None
+        ours = low_rank_gradients(dropped, A.to(g), B.to(g), ctx.scale, g)
+        return by_x, ours[0], ours[1].to(A), ours[2].to(B), None, None
 
 
 class QLoRALinear(LoRALinear):
