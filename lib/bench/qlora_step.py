@@ -177,9 +177,9 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     how = (
         f"NF4 with double quantization, LoRA r = {RANK} on seven layers a block, "
         "float32 adapters, bf16 around them, checkpointing, paged AdamW, clipping; "
-        f"{WARM} steps to warm up, the median of {TIMED}, the optimizer's included; each "
-        "row a process; floor: 6 operations a weight and token at the rate of a product "
-        "of 8192²"
+        f"{WARM} steps to warm up, the median of {TIMED} with the optimizer's; each "
+        "row a process; floor: 6 operations a weight and token at the rate of a "
+        "product of 8192²"
     )
     rows = []
     for texts, tokens in sizes:
