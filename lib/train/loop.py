@@ -28,6 +28,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from lib.layers.packed import PackedLinear
 from lib.progress import progress
+from lib.train.graph import RecordedPasses
 from lib.train.paged_optimizer import PagedAdamW
 from lib.train.qlora import adapter_parameters, adapters
 
@@ -80,28 +81,39 @@ def fine_tune(
     optimizer: PagedAdamW | None = None,
     folder: Path | None = None,
     after: Callable[[int, float], None] | None = None,
+    recorded: bool = False,
 ) -> list[float]:
     """Train the model's adapters in place; the loss of every step, before its update.
 
     `optimizer` is over `adapter_parameters(model)`, by default one whose pages all fit.
     `folder` keeps the state after each step: the same call goes on from there. `after`
-    sees each step and its loss. ValueError where nothing has an adapter, for a loss
-    that is not finite, and for a folder of another recipe, base or adapter, or of other
-    windows.
+    sees each step and its loss. `recorded` runs both passes as one CUDA graph: faster
+    where the host is what a GPU waits for. ValueError where nothing has an adapter, for
+    a loss that is not finite, for a folder of another recipe, base or adapter, or of
+    other windows, and for a recorded dropout.
     """
     learned = adapter_parameters(model)
     if not learned:
         raise ValueError("no layer of the model has an adapter")
+    rates = {layer.config.dropout for layer in adapters(model).values()}
+    if recorded and rates != {0}:
+        raise ValueError(f"a recording repeats its draws: dropout={max(rates)}")
     if optimizer is None:
         optimizer = PagedAdamW(learned.values(), weight_decay=recipe.weight_decay)
     made_by = f"{asdict(recipe)}, {_fingerprints(model, windows)}"
     state = _State(folder, made_by, learned, optimizer)
     losses = state.read()
     steps = range(len(losses) + 1, recipe.steps + 1)
-    with _training(model, recipe):
+    passes = None
+    with _training(model, recipe, recorded):
         for step in progress(steps, "fine-tuning"):
             ids = windows[recipe.draw(step, len(windows))]
-            loss = _gradients(model, ids, optimizer, seed=recipe.seed * 10_007 + step)
+            if recorded:
+                passes = passes or _recorded(model, learned, ids)
+                loss = passes(ids)
+            else:
+                seed = recipe.seed * 10_007 + step
+                loss = _gradients(model, ids, optimizer, seed=seed)
             if not loss.isfinite():
                 raise ValueError(f"step {step}: the loss is {loss.item()}")
             clip_grad_norm_(learned.values(), recipe.clip)
@@ -144,13 +156,22 @@ def _gradients(
     return loss.detach()
 
 
+def _recorded(
+    model: nn.Module, learned: dict[str, nn.Parameter], ids: Tensor
+) -> RecordedPasses:
+    """Both passes for batches of this shape."""
+    return RecordedPasses(
+        lambda batch: next_token_loss(model, batch), learned.values(), ids
+    )
+
+
 @contextmanager
-def _training(model: nn.Module, recipe: Recipe):
+def _training(model: nn.Module, recipe: Recipe, recorded: bool = False):
     """In training mode, with checkpointing where it is wanted; then as it was."""
     modes = [(module, module.training) for module in model.modules()]
     model.train()
     if recipe.checkpointing:
-        how = {"use_reentrant": False}
+        how = {"use_reentrant": False, "preserve_rng_state": not recorded}
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
     try:
         yield

@@ -10,7 +10,7 @@ The deck writes tokens as rows and the matrices L₁ = Aᵀ, L₂ = Bᵀ: Y = X 
 
 Guarantees: an adapted model gives bit for bit what it gave before, until B moves; a
 step of B = 0 leaves A where it is, for ∂L/∂A has the factor B.
-Read in order: `LoRA`, `low_rank`, `low_rank_gradients`, `with_low_rank`, `LoRALinear`,
+Read in order: `LoRA`, `low_rank`, `low_rank_gradients`, `add_low_rank_`, `LoRALinear`,
 `initial`. Taught in notebooks/10.
 Sources: Hu et al. 2021, arXiv:2106.09685, section 4.1; α / √r: Kalajdzievski 2023,
 arXiv:2312.03732; the names lora_A and lora_B, and their draw, are peft's.
@@ -85,30 +85,38 @@ def low_rank_gradients(
     B: Float[Tensor, "outputs rank"],
     scale: float,
     g: Float[Tensor, "*batch outputs"],
+    *,
+    onto: Float[Tensor, "*batch inputs"] | None = None,
 ) -> tuple[
     Float[Tensor, "*batch inputs"],
     Float[Tensor, "rank inputs"],
     Float[Tensor, "outputs rank"],
 ]:
-    """(∂L/∂x, ∂L/∂A, ∂L/∂B) of `low_rank` for g = ∂L/∂y, summed over all tokens."""
-    tokens = x.flatten(0, -2)  # (tokens, inputs)
-    back = (g @ B) * scale  # ∂L/∂h, (*batch, rank)
-    by_A = back.flatten(0, -2).T @ tokens
-    by_B = scale * (g.flatten(0, -2).T @ (tokens @ A.T))
-    return back @ A, by_A, by_B
+    """(∂L/∂x, ∂L/∂A, ∂L/∂B) of `low_rank` for g = ∂L/∂y, summed over all tokens.
+
+    ∂L/∂x is added to `onto`, in place, where there is one: what came by another path.
+    """
+    tokens, rows = x.flatten(0, -2), g.flatten(0, -2)
+    back = (rows @ B) * scale  # ∂L/∂h, (tokens, rank)
+    by_A = back.T @ tokens
+    by_B = scale * (rows.T @ (tokens @ A.T))
+    if onto is None:
+        return (back @ A).view(x.shape), by_A, by_B
+    onto.view(-1, onto.shape[-1]).addmm_(back, A)
+    return onto, by_A, by_B
 
 
-def with_low_rank(
+def add_low_rank_(
     y: Float[Tensor, "*batch outputs"],
     x: Float[Tensor, "*batch inputs"],
     A: Float[Tensor, "rank inputs"],
     B: Float[Tensor, "outputs rank"],
     scale: float,
 ) -> Float[Tensor, "*batch outputs"]:
-    """y + s B A x; A and B multiply in the dtype of x, and the sum is rounded once."""
-    h = x.flatten(0, -2) @ A.to(x).T  # (tokens, rank)
-    added = torch.addmm(y.flatten(0, -2), h.to(y), B.to(y).T, alpha=scale)
-    return added.view(y.shape)
+    """y + s B A x in the place of y; A and B multiply in y's dtype, rounded once."""
+    h = x.flatten(0, -2).to(y) @ A.to(y).T  # (tokens, rank)
+    y.view(-1, y.shape[-1]).addmm_(h, B.to(y).T, alpha=scale)
+    return y
 
 
 def initial(
@@ -122,8 +130,8 @@ def initial(
 class LoRALinear(nn.Module):
     """A frozen layer, `base`, and s B A beside it.
 
-    A and B are kept in float32 and multiply in the dtype of x, as in mixed precision; y
-    has the dtype of base(x).
+    A and B are kept in float32 and multiply in the dtype of base(x), which y has, as in
+    mixed precision.
     `enabled=False` leaves base(x) alone, bit for bit.
     """
 
@@ -145,7 +153,7 @@ class LoRALinear(nn.Module):
         if not self.enabled:
             return y
         adapter = self.lora_A, self.lora_B, self.scale
-        return with_low_rank(y, self.dropped(x), *adapter)
+        return add_low_rank_(y, self.dropped(x), *adapter)
 
     def dropped(self, x: Tensor) -> Tensor:
         """x as the adapter sees it: while training some of it 0, the rest larger."""

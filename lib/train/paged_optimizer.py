@@ -136,8 +136,9 @@ class PagedAdamW(Optimizer):
         settings = {k: group[k] for k in ("lr", "betas", "eps", "weight_decay")}
         adamw(w, g, m[: len(w)], v[: len(w)], step=self.steps, **settings)
         sizes = [span.last - span.first for span in spans]
-        for span, new in zip(spans, w.split(sizes), strict=True):
-            span.of(span.parameter).copy_(new)
+        torch._foreach_copy_(
+            [span.of(span.parameter) for span in spans], w.split(sizes)
+        )
 
     def moments(self) -> dict[nn.Parameter, tuple[Tensor, Tensor]]:
         """Copies of each parameter's m and v, on the CPU; no page moves."""

@@ -31,9 +31,9 @@ from lib.quant.codebooks.normal_float import FourBit, NormalFloat, dequantize_4b
 from lib.train.lora import (
     LoRA,
     LoRALinear,
+    add_low_rank_,
     initial,
     low_rank_gradients,
-    with_low_rank,
 )
 
 NF4 = NormalFloat(kind="nf4", double=True)
@@ -68,20 +68,25 @@ class QLoRAProduct(torch.autograd.Function):
     ) -> Float[Tensor, "*batch outputs"]:
         """Ŵ lives as long as its product takes."""
         ctx.save_for_backward(dropped, A, B)
-        ctx.scale, ctx.layer = scale, layer
+        ctx.scale, ctx.layer, ctx.one_path = scale, layer, dropped is x
         y = nn.functional.linear(x, layer.weight_matrix(x.dtype), layer.bias)
-        return with_low_rank(y, dropped, A, B, scale)
+        return add_low_rank_(y, dropped, A, B, scale)
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, g: Float[Tensor, "*batch outputs"]
-    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None, None]:
+    ) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, None, None]:
         """Dequantize again: ∂L/∂x = Ŵᵀ g beside the adapter's three gradients."""
         dropped, A, B = ctx.saved_tensors
         by_x = g @ ctx.layer.weight_matrix(g.dtype) if ctx.needs_input_grad[0] else None
-        ours = low_rank_gradients(dropped, A.to(g), B.to(g), ctx.scale, g)
-        return by_x, ours[0], ours[1].to(A), ours[2].to(B), None, None
+        onto = by_x if ctx.one_path else None
+        by_dropped, by_A, by_B = low_rank_gradients(
+            dropped, A.to(g), B.to(g), ctx.scale, g, onto=onto
+        )
+        if onto is not None:
+            by_dropped = None  # by_x has it
+        return by_x, by_dropped, by_A.to(A), by_B.to(B), None, None
 
 
 class QLoRALinear(LoRALinear):

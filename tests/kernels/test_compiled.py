@@ -250,6 +250,7 @@ def test_unfolded_rows_are_written_16_bytes_at_a_time(kernels):
         kernel = kernels[name]
         assert kernel.count("STG") == kernel.count("STG", "128") > 0, name
         assert exactly(kernel.count("STG"), 4), "four planes"
+    assert exactly(kernels["unfold_nf4_fp16"].count("SHFL"), 32), "one a weight"
 
 
 def test_neighbours_are_compared_in_the_registers_of_a_thread(kernels):

@@ -12,6 +12,7 @@ from lib.kernels.int4.decode_triton import _unpack_two
 from lib.kernels.nf4.assembly import (
     PAIRS,
     bytes_text,
+    float_words_text,
     level_text,
     pair_text,
     pairs_text,
@@ -85,3 +86,12 @@ def test_shuffles_look_up_the_levels_of_bytes():
         high, low = w >> 8 * byte + 4 & 15, w >> 8 * byte & 15
         assert np.array_equal(out[byte].view(np.float32), levels[high])
         assert np.array_equal(out[4 + byte].view(np.float32), levels[low])
+
+
+def test_shuffles_look_up_two_float32_levels_of_each_plane():
+    w = words(5)
+    levels = normal_float_levels().numpy()
+    for at, out in enumerate(ptx.run(float_words_text(), [w], 8)):
+        plane, column = divmod(at, 2)
+        q = w >> 8 * plane + 4 * column & 15
+        assert np.array_equal(out.view(np.float32), levels[q])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lib.quant.codebooks.normal_float import NormalFloat
+from lib.train.graph import RecordedPasses
 from lib.train.loop import FILE, Recipe, fine_tune, next_token_loss
 from lib.train.lora import LoRA
 from lib.train.memory import SavedBytes
@@ -91,6 +92,19 @@ def test_checkpointing_changes_no_bit_and_keeps_less(small_llama):
             next_token_loss(one, WINDOWS[:2])
         kept[one is checked] = saved.bytes
     assert kept[True] < 0.4 * kept[False]
+
+
+def test_recorded_passes_change_no_bit_and_draw_nothing(small_llama):
+    recipe = Recipe(**vars(RECIPE) | {"checkpointing": True})
+    plain, recorded = model(small_llama, dropout=0), model(small_llama, dropout=0)
+    losses = fine_tune(plain, WINDOWS, recipe)
+    assert fine_tune(recorded, WINDOWS, recipe, recorded=True) == losses
+    assert equal(learned(plain), learned(recorded))
+    with pytest.raises(ValueError, match=r"repeats its draws: dropout=0\.1"):
+        fine_tune(model(small_llama), WINDOWS, RECIPE, recorded=True)
+    passes = RecordedPasses(lambda ids: torch.zeros(()), [], WINDOWS[:2])
+    with pytest.raises(ValueError, match=r"\(3, 16\), where \(2, 16\) was recorded"):
+        passes(WINDOWS[:3])
 
 
 def test_every_window_is_drawn_once_a_turn_and_a_seed_draws_its_own():

@@ -48,6 +48,10 @@ def test_gradients_by_hand_are_autograds(sizes, scale, seed):
     ours = low_rank_gradients(*(t.detach() for t in leaves), scale, g)
     for mine, leaf in zip(ours, leaves, strict=True):
         torch.testing.assert_close(mine, leaf.grad)
+    plain = [t.detach() for t in leaves]
+    there = torch.randn(x.shape, generator=draw, dtype=torch.float64)
+    onto = low_rank_gradients(*plain, scale, g, onto=there.clone())[0]
+    torch.testing.assert_close(onto - there, ours[0])
 
 
 def test_the_product_is_the_update_times_x(generator):

@@ -67,8 +67,10 @@ def test_both_passes_have_the_bits_of_autograd_through_w_hat(
     for mine, theirs in zip(grads(ours, x, g), grads(plain, x, g), strict=True):
         assert mine.dtype == theirs.dtype
         # A product over the tokens may sum (2, 9) and (18,) rows in another order.
-        close = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
-        torch.testing.assert_close(mine, theirs, rtol=close, atol=close)
+        # In bf16 autograd rounds the two paths to x before it adds them, we after.
+        close = {torch.float32: 1e-5, torch.bfloat16: 2**-7}[dtype]
+        close *= max(1, theirs.abs().max().item())
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=close)
     with torch.no_grad():
         assert torch.equal(ours(x), plain(x))
 

@@ -17,8 +17,8 @@ Whoever reads that table is handed its address. The table of pairs is known by a
 instead, in all assembly of a kernel: as an operand beside the codes its address would
 stop Triton from decoding in the registers of the matrix unit's operand.
 
-Read in order: `words_text`, `bytes_text`, both by shuffles; `table_text`, `pair_text`,
-`pairs_text`, `level_text`, by loads.
+Read in order: `words_text`, `bytes_text`, `float_words_text`, by shuffles;
+`table_text`, `pair_text`, `pairs_text`, `level_text`, by loads.
 """
 
 import struct
@@ -73,20 +73,30 @@ def words_text(dtype: torch.dtype) -> str:
     return _block(lines)
 
 
-def bytes_text() -> str:
-    """PTX from four bytes to the float32 levels of their high, then low, nibbles."""
+def _eight_floats(shifts: list[int]) -> str:
+    """PTX from a word to eight float32 levels: of the codes at these bits of it."""
     bits = [
         struct.unpack("<I", struct.pack("<f", level))[0]
         for level in normal_float_levels().tolist()
     ]
     lines = [*_lane_level(bits), ".reg .b32 a;"]
-    for byte in range(4):
-        for first, shift in ((0, 8 * byte + 4), (4, 8 * byte)):
-            lines += [
-                f"shr.u32 a, $8, {shift};",
-                f"shfl.sync.idx.b32 ${first + byte}, T, a, {SEGMENT}, 0xffffffff;",
-            ]
+    for result, shift in enumerate(shifts):
+        lines += [
+            f"shr.u32 a, $8, {shift};",
+            f"shfl.sync.idx.b32 ${result}, T, a, {SEGMENT}, 0xffffffff;",
+        ]
     return _block(lines)
+
+
+def bytes_text() -> str:
+    """Four bytes to the float32 levels of their high, then of their low nibbles."""
+    high, low = ([8 * byte + first for byte in range(4)] for first in (4, 0))
+    return _eight_floats(high + low)
+
+
+def float_words_text() -> str:
+    """Four bytes, a plane each, to two neighbouring float32 levels of each plane."""
+    return _eight_floats([CODE_BITS * code for code in range(2 * PLANES_PER_WORD)])
 
 
 def table_text(symbol: str, size: int) -> str:

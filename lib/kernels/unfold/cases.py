@@ -15,5 +15,5 @@ def cases() -> Iterator[Compiled]:
     pointers, flags = {"w": "*fp16", "constants": "*i32"}, {"ZERO_POINT": False}
     yield compile_kernel("unfold_int4_fp16", int4, pointers, 4, **block, **flags)
     pointers = {"w": "*fp16", "scales": Scales("*i32", "*fp32", "*fp32", "*fp32")}
-    flags = {"KIND": ScaleKind(8, 256, False)}
+    flags = {"KIND": ScaleKind(8, 256, False), "SHUFFLE": True}
     yield compile_kernel("unfold_nf4_fp16", nf4, pointers, 4, **block, **flags)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.kernels.core.compiler import require_triton, triton, widened
+from lib.kernels.core.compiler import INTERPRETED, require_triton, triton, widened
 from lib.kernels.core.entry import DTYPES
 from lib.kernels.core.planes import planes_of
 from lib.kernels.int4.product import Int4
@@ -60,7 +60,7 @@ def launch(
         dense_triton.int4[grid](w.codes, words, out, *sizes, **options)
     else:
         dynamic, levels = tables(out.device)
-        options["KIND"] = w.scale_kind
+        options |= {"KIND": w.scale_kind, "SHUFFLE": not INTERPRETED}
         scales = Scales(w.scales.view(torch.int32), w.nested, w.mean, dynamic)
         dense_triton.nf4[grid](w.codes, scales, levels, out, *sizes, **options)
     return out.to(dtype)

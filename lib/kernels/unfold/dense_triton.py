@@ -12,8 +12,12 @@ Read in order: `int4`, `nf4`.
 from lib.kernels.core.blocks import load_constant
 from lib.kernels.core.compiler import no_type_check, tl, triton
 from lib.kernels.int4.decode_triton import from_bits, scale_of, zero_of
+from lib.kernels.nf4.assembly import float_words_text
 from lib.kernels.nf4.product_triton import code_at
 from lib.kernels.nf4.scales_triton import block_scale, load_mean
+
+_WORDS = tl.constexpr(float_words_text())
+_WORDS_OPERANDS = tl.constexpr("=&r,=&r,=&r,=&r,=&r,=&r,=&r,=&r,r")
 
 
 @triton.jit
@@ -56,13 +60,25 @@ def nf4(
     LAYOUT: tl.constexpr,
     KIND: tl.constexpr,  # `ScaleKind`
     ROWS: tl.constexpr,
+    SHUFFLE: tl.constexpr,  # levels by shuffles; else (interpreted) from memory
 ):  # fmt: skip
-    """ŵ = c l_q of one chunk, for ROWS rows; levels come from device memory."""
+    """ŵ = c l_q of one chunk, for ROWS rows."""
     c, i = tl.program_id(1), tl.arange(0, LAYOUT.L)[None, :]
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     n = tl.minimum(row, N - 1)
     mu = load_mean(scales, n, KIND)
     words = codes + (c * N + n)[:, None] * LAYOUT.L
+    if SHUFFLE:
+        level = tl.inline_asm_elementwise(
+            _WORDS, _WORDS_OPERANDS, [tl.load(words + i)], (tl.float32,) * 4, True, 2
+        )
+    else:
+        level = (
+            tl.load(levels + code_at(words, 0, i)),
+            tl.load(levels + code_at(words, 1, i)),
+            tl.load(levels + code_at(words, 2, i)),
+            tl.load(levels + code_at(words, 3, i)),
+        )
     w += row.to(tl.int64)[:, None] * K
     for j in tl.static_range(4):
         plane = 4 * c + j
@@ -74,7 +90,7 @@ def nf4(
             s = block_scale(s, nested, mu, scales.dynamic)
         else:
             s = s.to(tl.float32, bitcast=True)
-        value = tl.load(levels + code_at(words, j, i)) * s[:, None]
+        value = level[j] * s[:, None]
         mask = (row < N)[:, None] & (within < LAYOUT.G) & (group < groups)
         columns = w + group * LAYOUT.G + within
         tl.store(columns, value.to(w.dtype.element_ty), mask=mask)
