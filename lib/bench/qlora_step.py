@@ -39,7 +39,7 @@ from lib.train.paged_optimizer import PagedAdamW
 from lib.train.qlora import adapter_parameters, add_adapters
 
 RANK, ALPHA, RATE = 16, 32, 2e-4
-PAGE = 2**24  # bytes of m and v together
+PAGE = 2**26  # bytes of m and v together
 WARM, TIMED = 3, 8  # steps
 SIZES = {"llama-7b": ((1, 512), (4, 512), (1, 2048))}  # texts, tokens of each
 SMALL = ((1, 64),)
@@ -57,7 +57,9 @@ class Row:
     slowest_ms: float | None = None
     tokens_per_s: float | None = None
     floor_ms: float | None = None
-    peak_bytes: int | None = None  # that torch allocated, at most, in a step
+    peak_bytes: int | None = (
+        None  # that torch allocated, at most, from the first step on
+    )
     pages_bytes: int | None = None  # of moments: in `peak_bytes` if they are ours
     first_loss: float | None = None
     last_loss: float | None = None
@@ -72,6 +74,7 @@ def ours(recorded: bool) -> Trainer:
 
     def train(model: nn.Module, windows: Tensor, texts: int, seen: Callable) -> int:
         replace_layers(model, nf4)
+        forget_peak()
         add_adapters(model, LoRA(rank=RANK, alpha=ALPHA))
         learned = adapter_parameters(model).values()
         optimizer = PagedAdamW(learned, RATE, weight_decay=0.0, page=PAGE)
@@ -91,6 +94,7 @@ def theirs(autocast: bool) -> Trainer:
         import peft
 
         replace_layers(model, bitsandbytes_nf4)
+        forget_peak()
         model.enable_input_require_grads()
         config = peft.LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(LLAMA))
         model = peft.get_peft_model(model, config)
@@ -137,8 +141,6 @@ def measure(way: str, shape: str, texts: int, tokens: int, device: str) -> Row:
     def seen(step: int, loss: float) -> None:
         if gpu:
             torch.cuda.synchronize()
-            if step == WARM:
-                torch.cuda.reset_peak_memory_stats()
         times.append(time.perf_counter())
         losses.append(loss)
 
@@ -151,6 +153,13 @@ def measure(way: str, shape: str, texts: int, tokens: int, device: str) -> Row:
         row.peak_bytes = torch.cuda.max_memory_allocated()
         row.floor_ms = 3 * 2 * weights * texts * tokens / rate() * 1e3
     return row
+
+
+def forget_peak() -> None:
+    """The peak counts from here on, a recording's own memory included."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def rate() -> float:

@@ -41,7 +41,11 @@ class Span:
 
     def of(self, whole: Tensor) -> Float[Tensor, " numbers"]:
         """These numbers of the parameter, or of its gradient."""
-        return whole.reshape(-1)[self.first : self.last]
+        flat = whole.reshape(-1)
+        return flat if len(self) == flat.numel() else flat[self.first : self.last]
+
+    def __len__(self) -> int:
+        return self.last - self.first
 
 
 class PagedAdamW(Optimizer):
@@ -131,7 +135,8 @@ class PagedAdamW(Optimizer):
     def _update(self, spans: list[Span], m: Tensor, v: Tensor) -> None:
         """A page's step: a few long operations, and not a few for every parameter."""
         group = self.param_groups[spans[0].group]
-        w = torch.cat([span.of(span.parameter) for span in spans])
+        places = [span.of(span.parameter) for span in spans]
+        w = torch.cat(places)
         g = torch.cat([span.of(span.parameter.grad) for span in spans])
         settings = {k: group[k] for k in ("lr", "betas", "eps", "weight_decay")}
         adamw(w, g, m[: len(w)], v[: len(w)], step=self.steps, **settings)
@@ -146,7 +151,7 @@ class PagedAdamW(Optimizer):
         for index, spans in enumerate(self.spans):
             m, v = self.pages.peek(index).split(self.numbers)
             for span in spans:
-                there = slice(span.at, span.at + span.last - span.first)
+                there = slice(span.at, span.at + len(span))
                 parts.setdefault(span.parameter, []).append((m[there], v[there]))
         return {
             p: tuple(torch.cat(part).view(p.shape) for part in zip(*runs, strict=True))
@@ -196,7 +201,7 @@ class PagedAdamW(Optimizer):
         for index, spans in enumerate(self.spans):
             page = self.pages.touch(index).zero_().view(2, -1)
             for span in spans if flat else ():
-                there = slice(span.at, span.at + span.last - span.first)
+                there = slice(span.at, span.at + len(span))
                 for half, moment in zip(page, flat[span.parameter], strict=True):
                     half[there] = moment[span.first : span.last]
 
