@@ -1,6 +1,7 @@
 """Figures of lecture 10: memory in terms, pages that move, updates beside gaps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -125,4 +126,23 @@ def losses_by_type(rows: Sequence[Mapping], kinds: Sequence[str]) -> Figure:
     ax.set_xticks(range(len(kinds)), list(kinds))
     ax.set(ylabel="nats a token", xlim=(-0.5, len(kinds) - 0.5))
     ax.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    return figure
+
+
+def steps(rows: Sequence[Mapping[str, Any]], floor_ms: Mapping[str, float]) -> Figure:
+    """Milliseconds of a training step by way, a panel a size; a line is its floor."""
+    sizes = list(floor_ms)
+    figure, axes = plt.subplots(1, len(sizes), figsize=(8, 2.2), sharey=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        mine = [row for row in rows if row["size"] == size]
+        ax.barh(
+            [row["way"] for row in mine],
+            [row["ms"] for row in mine],
+            color=[BLUE if "ours" in row["way"] else ORANGE for row in mine],
+            height=0.6,
+        )
+        ax.axvline(floor_ms[size], color=INK, ls="--", lw=1)
+        ax.set(title=size, xlabel="ms a step")
+        ax.grid(False, axis="y")
+    axes[0].invert_yaxis()
     return figure

@@ -8,6 +8,7 @@ from lib.figures.qlora import (
     losses_by_type,
     memory_bars,
     residency,
+    steps,
     updates_beside_gaps,
 )
 from lib.train.pages import Pages
@@ -76,4 +77,20 @@ def test_every_run_is_a_line_from_before_to_after(legible):
     runs = {(3.0, 2.0), (3.0, 3.0), (4.0, 2.0), (4.0, 3.0)}
     assert runs <= set(ends), "besides, the dots of two seeds"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["one", "two"]
+    legible(figure)
+
+
+def test_a_step_is_a_bar_beside_its_floor(legible):
+    rows = [
+        {"way": way, "size": size, "ms": ms}
+        for way, size, ms in (
+            ("ours", "a", 2.0),
+            ("theirs", "a", 5.0),
+            ("ours", "b", 4),
+        )
+    ]
+    figure = steps(rows, {"a": 1.0, "b": 3.0})
+    widths = [[bar.get_width() for bar in ax.patches] for ax in figure.axes]
+    assert widths == [[2.0, 5.0], [4.0]]
+    assert [ax.lines[0].get_xdata()[0] for ax in figure.axes] == [1.0, 3.0]
     legible(figure)
