@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -53,23 +54,78 @@ def load_model(
     `name` is "smollm2", one of the course's own ("teacher", "student", "draft"), a
     local folder, or a name on the Hugging Face hub. SmolLM2's head is tied to its
     embeddings, and stays so; the draft has its embeddings, and its tokenizer. Raises
-    ValueError for a dtype that is not floating, and for a model that cannot be found,
-    with what mends it.
+    ValueError for a dtype that is not floating, for a model that cannot be found, with
+    what mends it, and for files that lack weights of the model, add others, or hold
+    them in other shapes: no weight is ever drawn at random.
     """
     if not dtype.is_floating_point:
         raise ValueError(f"dtype={dtype} is not a floating-point type")
     folder: Path | str = course_folder(name) if name in COURSE_MODELS else name
     smollm2 = cached_smollm2() if name in ("smollm2", "draft") else None
+    if smollm2 is None and _looks_local(name) and not Path(name).is_dir():
+        raise ValueError(f"cannot load the model {name!r}: there is no such folder")
     with _quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(smollm2 or folder)
-            if name == "draft":
-                return draft_model(Path(folder), smollm2, dtype), tokenizer
-            model = AutoModelForCausalLM.from_pretrained(smollm2 or folder, dtype=dtype)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"cannot load the model {name!r}: {reason}") from error
+        tokenizer = _read(name, "tokenizer", AutoTokenizer, smollm2 or folder)
+        if name == "draft":
+            return draft_model(Path(folder), smollm2, dtype), tokenizer
+        how = {"dtype": dtype, "output_loading_info": True}
+        how["ignore_mismatched_sizes"] = True  # they are refused below, all at once
+        source = smollm2 or folder
+        model, found = _read(name, "weights", AutoModelForCausalLM, source, **how)
+    _check_whole(name, model, found)
     return model.eval().requires_grad_(False), tokenizer
+
+
+def _looks_local(name: str) -> bool:
+    """A path, and no name of the hub, which has one slash at most."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def _read(name: str, what: str, auto: type, source: Path | str, **how: Any) -> Any:
+    """`auto.from_pretrained`, whose troubles become one line that names the model.
+
+    Many kinds of error come out of there: those of files (OSError, SafetensorError, a
+    cut archive), of configurations (KeyError, ValueError) and of packages not there.
+    """
+    try:
+        return auto.from_pretrained(source, **how)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        message = f"cannot load the model {name!r}, its {what}: {said}"
+        raise ValueError(message) from error
+
+
+def _check_whole(name: str, model: PreTrainedModel, found: dict[str, Any]) -> None:
+    """ValueError unless each weight of the model came from the files, and each theirs.
+
+    transformers draws at random what the files lack, and passes over what they add.
+    """
+    wrong = {
+        "missing": sorted(found["missing_keys"]),
+        "unexpected": sorted(found["unexpected_keys"]),
+        "of another shape": [
+            f"{key} ({'x'.join(map(str, theirs))}, not {'x'.join(map(str, ours))})"
+            for key, theirs, ours in sorted(found["mismatched_keys"])
+        ],
+    }
+    said = [f"{len(k)} {what}: {_some(k)}" for what, k in wrong.items() if k]
+    if said:
+        raise ValueError(
+            f"the files of {name!r} do not fit their configuration "
+            f"({type(model).__name__}): {'; '.join(said)}"
+        )
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    tied = getattr(model.config.get_text_config(), "tie_word_embeddings", False)
+    if tied and head is not None and head.weight is not embeddings.weight:
+        raise ValueError(
+            f"the configuration of {name!r} ties the head to the embeddings, and its "
+            "files hold two that differ: set tie_word_embeddings to false"
+        )
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    """The first few names."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def cached_smollm2(share: Path | None = None) -> Path:
