@@ -2,6 +2,10 @@
 
     y = Ŵ x + b,   Ŵ unpacked anew in every call; on a GPU inside the product
 
+A compiler sees through it (`torch.compile(fullgraph=True)`, `torch.export`), and it has
+what libraries ask of a linear layer: `in_features`, `out_features`, and `weight`, which
+is Ŵ, made anew for each who asks.
+
 `held` is Ŵ, in one of two layouts: as files have it (`StoredMatrix`), or as the kernels
 want it (`KernelMatrix`), on a GPU whose kernels take the matrix. The layer changes from
 one to the other as it moves, and nobody else can tell: state dicts and files know the
@@ -39,6 +43,7 @@ class PackedLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.metadata, self.name = metadata, name
+        self.out_features, self.in_features = metadata["shape"]
         self.refused = ""  # why no kernel takes the matrix, once a GPU was tried
         self.held: StoredMatrix | KernelMatrix = StoredMatrix(tensors, metadata)
         self.register_buffer("bias", bias)
@@ -57,6 +62,11 @@ class PackedLinear(nn.Module):
             return self.held.tensors()
         return serialize(self.held.quantized())[0]
 
+    @property
+    def weight(self) -> Float[Tensor, "rows cols"]:
+        """Ŵ as it dequantizes: a copy, and writing into it changes nothing."""
+        return self.weight_matrix()
+
     def weight_matrix(
         self, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "rows cols"]:
@@ -66,7 +76,8 @@ class PackedLinear(nn.Module):
     def forward(self, x: Float[Tensor, "... cols"]) -> Float[Tensor, "... rows"]:
         """y = Ŵ x + b, in the dtype of x."""
         if not self.held.suits(x):
-            return nn.functional.linear(x, self.weight_matrix(x.dtype), self.bias)
+            bias = None if self.bias is None else self.bias.to(x.dtype)
+            return nn.functional.linear(x, self.weight_matrix(x.dtype), bias)
         y = self.held(x)
         return y if self.bias is None else y + self.bias.to(y)
 
@@ -77,7 +88,7 @@ class PackedLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """Kind, shape and bytes, for printing a model."""
-        rows, cols = self.metadata["shape"]
+        rows, cols = self.out_features, self.in_features
         why = f", unpacked in every call: {self.refused}" if self.refused else ""
         return f"{self.metadata['kind']}, {rows}x{cols}, {self.nbytes:,} bytes{why}"
 

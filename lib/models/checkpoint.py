@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -40,13 +40,17 @@ class Checkpoint:
     ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The layer's tensors and metadata, or None where it is not there.
 
-        ValueError where other settings made it, or made it of other weights.
+        ValueError where other settings made it, or made it of other weights, and where
+        the file is damaged.
         """
         if not (path := self._path(name)).is_file():
             return None
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata() or {}
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged: delete it ({error})") from error
         for what, mine in (("by", self.made_by), ("of", fingerprint(original))):
             if (theirs := about.get(what, "an earlier version")) != mine:
                 raise ValueError(

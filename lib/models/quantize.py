@@ -17,9 +17,13 @@ Read in order: `quantize_model`, `_Quantizer`.  Taught in notebooks/06.
 """
 
 import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -27,7 +31,7 @@ from lib.layers.packed import PackedLinear
 from lib.models.checkpoint import Checkpoint
 from lib.models.hooks import Arrival
 from lib.models.sequential import restored_on_failure, visit_layers
-from lib.models.walk import linear_layers, replace_layer
+from lib.models.walk import linear_layers, other_matrices, replace_layer
 from lib.progress import progress
 from lib.quant.hessian import Hessian
 from lib.quant.method import Method, Quantized
@@ -36,7 +40,7 @@ from lib.quant.serialize import deserialize, serialize
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What happened to a layer. `error` is ‖(W − Ŵ)X‖² / ‖WX‖², if X was seen."""
+    """What a layer is now. `error` is ‖(W − Ŵ)X‖² / ‖WX‖², if X was seen."""
 
     weights: int
     bits_per_weight: float
@@ -45,16 +49,45 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to a model."""
+    """What happened to a model: its quantized layers, and the parameters beside them.
+
+    `dense` are those that stay as they were: embeddings, norms, biases, a head, the
+    experts of a mixture. Print the report for its sums.
+    """
 
     layers: dict[str, LayerReport]
+    dense: dict[str, LayerReport]
 
     @property
     def bits_per_weight(self) -> float:
         """Mean over all weights of the quantized layers."""
-        total = sum(layer.weights for layer in self.layers.values())
-        bits = sum(r.bits_per_weight * r.weights for r in self.layers.values())
-        return bits / total
+        return _mean_bits(self.layers)
+
+    @property
+    def model_bits_per_weight(self) -> float:
+        """Mean over all parameters of the model, what is tied counted once."""
+        return _mean_bits(self.layers | self.dense)
+
+    def __str__(self) -> str:
+        """Shares and bits, and the largest parameters that stay dense."""
+        packed, left = (sum(r.weights for r in d.values()) for d in self._both)
+        largest = sorted(self.dense, key=lambda n: -self.dense[n].weights)[:4]
+        names = "".join(f"\n  {n}: {self.dense[n].weights:,}" for n in largest)
+        return (
+            f"{packed:,} of {packed + left:,} parameters at "
+            f"{self.bits_per_weight:.3f} bits, the whole model at "
+            f"{self.model_bits_per_weight:.3f}; {left:,} stay dense, most in{names}"
+        )
+
+    @property
+    def _both(self) -> tuple[dict[str, LayerReport], dict[str, LayerReport]]:
+        return self.layers, self.dense
+
+
+def _mean_bits(parts: dict[str, LayerReport]) -> float:
+    """Mean bits, each part weighing as many weights as it has."""
+    total = sum(part.weights for part in parts.values())
+    return sum(part.bits_per_weight * part.weights for part in parts.values()) / total
 
 
 def quantize_model(
@@ -71,14 +104,21 @@ def quantize_model(
     `sequential=False` calibrates every layer on the unquantized model's inputs.
     `folder` keeps each layer as soon as it is done: run the same call again after an
     interruption, and what is there is read, not computed. Where anything fails, the
-    model is as it was. ValueError where the folder holds another method's or another
-    model's layers, where the method needs windows and gets none, and for whatever the
-    method refuses, with the layer's name.
+    model is as it was. Shapes are looked at before anything runs, and matrices that are
+    no linear layers, such as fused experts, stay dense, with a warning that names them.
+    ValueError where the folder holds another method's or another model's layers, where
+    the method needs windows and gets none, and for whatever the method refuses, with
+    the layer's name.
     """
     if windows is None and method.calibrated:
         raise ValueError(f"{type(method).__name__} needs calibration windows")
     layers = linear_layers(model)
+    for name, layer in layers.items():
+        with _named(name):
+            method.at(name).check(*layer.weight.shape)
+    _warn_of_others(model)
     originals = {name: layer.weight.detach() for name, layer in layers.items()}
+    parameters = dict(model.named_parameters())
     checkpoint = None
     if folder is not None:
         tokens = b"" if windows is None else windows.cpu().numpy().tobytes()
@@ -96,7 +136,39 @@ def quantize_model(
             visit_layers(model, layers, windows, quantizer.visit, label="quantizing")
         for name, packed in quantizer.done.items():
             replace_layer(model, name, packed)
-    return Report(quantizer.reports)
+        weights = {f"{name}.weight" for name in layers}
+        dense = {n: _as_it_is(p) for n, p in parameters.items() if n not in weights}
+    return Report(quantizer.reports, dense)
+
+
+def _as_it_is(parameter: Tensor) -> LayerReport:
+    """What a parameter is that nothing happened to."""
+    return LayerReport(parameter.numel(), 8.0 * parameter.element_size(), None)
+
+
+def _warn_of_others(model: nn.Module) -> None:
+    """Name and count the matrices that will stay dense though they are no ends."""
+    others = other_matrices(model)
+    if not others:
+        return
+    left = sum(p.numel() for p in others.values())
+    total = sum(p.numel() for p in model.parameters())
+    largest = sorted(others, key=lambda name: -others[name].numel())
+    first = ", ".join(largest[:3]) + (", …" if len(others) > 3 else "")
+    warnings.warn(
+        f"{len(others)} matrices are no linear layers and stay dense, {left:,} of the "
+        f"model's {total:,} parameters ({left / total:.0%}): {first}",
+        stacklevel=3,
+    )
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put the layer's name before what is wrong with it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 class _Quantizer:
@@ -124,10 +196,8 @@ class _Quantizer:
         """H of these inputs; layers that read the same tensor share it."""
         if self._seen is None or self._seen[0] is not x:
             inputs = Hessian(x.shape[-1])
-            try:
+            with _named(name):
                 inputs.add(x)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
             self._seen = (x, inputs)
         return self._seen[1]
 
@@ -149,17 +219,16 @@ class _Quantizer:
         original = self.originals[name]
         if self.checkpoint and (kept := self.checkpoint.find(name, original)):
             return deserialize(*kept)
-        try:
+        with _named(name):
             quantized = self.method.at(name).quantize(w, inputs)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
         if self.checkpoint:
             self.checkpoint.keep(name, original, *serialize(quantized))
         return quantized
 
 
 def _relative_error(w: Tensor, rounded: Tensor, inputs: Hessian) -> float:
-    """tr((W − Ŵ) H (W − Ŵ)ᵀ) / tr(W H Wᵀ)."""
+    """tr((W − Ŵ) H (W − Ŵ)ᵀ) / tr(W H Wᵀ), in float32 or wider: halves underflow."""
+    w = w if w.dtype == torch.float64 else w.float()
     h = inputs.matrix.to(w.dtype)
     delta = w - rounded.to(w)
     lost, whole = (((m @ h) * m).sum().item() for m in (delta, w))

@@ -36,8 +36,14 @@ def visit_layers(
 ) -> None:
     """Run all `windows` once; `visit` each of `layers` with its inputs as they arrive.
 
-    ValueError where a layer of `layers` never runs, or runs twice.
+    ValueError where a layer of `layers` never runs, or runs twice, and for a model of
+    two halves, which reads two texts.
     """
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise ValueError(
+            f"{type(model).__name__} has an encoder and a decoder: one text of windows "
+            "does not run both"
+        )
     bar = iter(progress(layers, label))
     visited: set[str] = set()
 
@@ -56,7 +62,10 @@ def visit_layers(
         finally:
             bar.close()
         if idle := [name for name in layers if name not in visited]:
-            raise ValueError(f"{len(idle)} layers got no inputs, first {idle[0]}")
+            raise ValueError(
+                f"{len(idle)} of {len(layers)} layers got no inputs, first {idle[0]}: "
+                "the model reads their weights by itself"
+            )
 
 
 @contextmanager

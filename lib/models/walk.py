@@ -6,8 +6,8 @@ Every method of the course is a function over tensors; this file carries it to a
         perplexity(model, windows)        # measured with the quantized weights
     # and here the original weights are back, bit for bit
 
-Read in order: `linear_layers`, `mapped_weights`, `replace_layer`; to watch the layers'
-inputs, hooks.py, and to change layers on them, sequential.py.
+Read in order: `linear_layers`, `other_matrices`, `mapped_weights`, `replace_layer`; to
+watch the layers' inputs, hooks.py, and to change layers on them, sequential.py.
 """
 
 import difflib
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from lib.progress import progress
 
@@ -30,15 +31,24 @@ HOOKS = (  # the dictionaries in which nn.Module keeps what runs around `forward
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """Return every `nn.Linear` by name, in the model's order, but its output head.
+    """Return every `nn.Linear` by name, in the model's order, but its output heads.
 
-    The head, often tied to the embeddings, is left alone, as is usual in this field.
-    Raises ValueError where there is none, and where two layers share one weight.
+    A head (of a vocabulary, of classes) reads what the model's body makes; it is left
+    alone, as is usual in this field. Raises ValueError where there is no layer, where
+    two share one weight, and for GPT-2's `Conv1D` (see `conv1d_to_linear`).
     """
     kept_alone = _embedding_weights(model)
+    inside = set(getattr(model, "base_model", model).modules())
     layers, owner = {}, {}
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear) or id(module.weight) in kept_alone:
+        if isinstance(module, Conv1D):
+            raise ValueError(
+                f"{name} is a Conv1D, which holds W transposed: call "
+                "`conv1d_to_linear(model)` of lib.models.walk first"
+            )
+        if not isinstance(module, nn.Linear) or module not in inside:
+            continue
+        if id(module.weight) in kept_alone:
             continue
         if id(module.weight) in owner:
             raise ValueError(
@@ -58,6 +68,39 @@ def _embedding_weights(model: nn.Module) -> set[int]:
     ends = ("get_input_embeddings", "get_output_embeddings")
     modules = [getattr(model, end)() for end in ends if hasattr(model, end)]
     return {id(m.weight) for m in modules if m is not None}
+
+
+def other_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of two dimensions or more that no method of this course changes.
+
+    By name: the experts of a mixture, fused into one tensor, are the most common ones.
+    What belongs to `linear_layers`, an embedding or a head is not among them.
+    """
+    known = _embedding_weights(model)
+    inside = set(getattr(model, "base_model", model).modules())
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding) or module not in inside:
+            known |= {id(p) for p in module.parameters(recurse=False)}
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if parameter.ndim > 1 and id(parameter) not in known
+    }
+
+
+def conv1d_to_linear(model: nn.Module) -> int:
+    """Replace GPT-2's `Conv1D`s, y = x W + b, by `nn.Linear`s of Wᵀ; how many.
+
+    In place; the model computes what it did, up to the order of its sums.
+    """
+    found = {n: m for n, m in model.named_modules() if isinstance(m, Conv1D)}
+    for name, old in found.items():
+        layer = nn.Linear(*old.weight.shape, device="meta")
+        learns = old.weight.requires_grad
+        layer.weight = nn.Parameter(old.weight.detach().T.contiguous(), learns)
+        layer.bias = old.bias
+        replace_layer(model, name, layer)
+    return len(found)
 
 
 def map_weights(

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lib.prune.masks import Pattern, check_pattern
+from lib.prune.masks import Pattern, check_n_of_m, check_pattern
 from lib.prune.n_of_m import NOfM
 from lib.prune.refit import refit
 from lib.prune.storage import Bitmap
@@ -48,6 +48,11 @@ class Pruner(Method):
             raise ValueError(f"damping={self.damping} must be finite and at least 0")
         if self.dtype not in STORED:
             raise ValueError(f"dtype={self.dtype!r} is not one of {STORED}")
+
+    def check(self, rows: int, cols: int) -> None:
+        """ValueError for n:m whose m does not divide the columns."""
+        if isinstance(self.pattern, tuple):
+            check_n_of_m(*self.pattern, cols)
 
     def kept(
         self, w: Float[Tensor, "rows cols"], inputs: Hessian | None

@@ -136,6 +136,12 @@ class SparseGPT(Pruner):
         """The grids, as GPTQ has them; refuses what it refuses."""
         return None if self.bits is None else GPTQ(self.bits, self.group)
 
+    def check(self, rows: int, cols: int) -> None:
+        """ValueError for n:m, or a grid's group, that does not divide the columns."""
+        super().check(rows, cols)
+        if grid := self.grid():
+            grid.check(rows, cols)
+
     def found(self, w: Tensor, inputs: Hessian) -> Sparsified:
         """What the loop makes of `w`, with these settings."""
         return sparse_gpt(

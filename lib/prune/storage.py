@@ -150,6 +150,8 @@ class BlockSparse(_Stored):
         """Store `w`; ValueError where `block` does not divide both of its sides."""
         if block < 1 or w.shape[0] % block or w.shape[1] % block:
             raise ValueError(f"block={block} does not divide {tuple(w.shape)}")
+        if w.shape[1] // block > COLUMNS:
+            raise ValueError(f"{w.shape[1] // block} blocks a row do not fit 16 bits")
         tiles = w.unflatten(1, (-1, block)).unflatten(0, (-1, block))
         tiles = tiles.transpose(1, 2)  # (block rows, block columns, b, b)
         kept = (tiles != 0).any(-1).any(-1)

@@ -46,6 +46,12 @@ class Method:
         """The method for the layer of this name: by default, this one."""
         return self
 
+    def check(self, rows: int, cols: int) -> None:
+        """ValueError for a shape that `quantize` would refuse: asked before any work.
+
+        By default any shape will do.
+        """
+
     def quantize(self, w: Tensor, inputs: Hessian | None) -> Quantized:
         """The quantized weight, given the second moment of the layer's inputs.
 

@@ -22,7 +22,7 @@ from lib.quant.codebooks.normal_float import FourBit
 from lib.quant.method import Quantized
 from lib.quant.solvers.spqr import Bilevel, SparseGrouped
 from lib.quant.uniform.grid import Grid
-from lib.quant.uniform.grouped import Grouped
+from lib.quant.uniform.grouped import Grouped, index_dtype
 from lib.quant.uniform.packing import pack, unpack
 
 Tensors = dict[str, Tensor]
@@ -87,7 +87,7 @@ def _write_sparse(q: SparseGrouped) -> tuple[Tensors, Metadata]:
     tensors = {
         "codes": pack(q.codes, q.bits),
         "starts": q.starts.int(),
-        "columns": q.columns.to(torch.uint16),
+        "columns": q.columns.to(index_dtype(q.codes.shape[1])),
         "outliers": q.outliers.half(),
     }
     for name in ("scale", "zero"):
@@ -161,7 +161,7 @@ def _read_four_bit(tensors: Tensors, metadata: Metadata) -> FourBit:
 
 
 def _write_order(order: Tensor | None) -> Tensors:
-    return {} if order is None else {"order": order.to(torch.uint16)}
+    return {} if order is None else {"order": order.to(index_dtype(len(order)))}
 
 
 def _read_order(tensors: Tensors) -> Tensor | None:

@@ -32,8 +32,10 @@ def test_models_that_cannot_be_walked():
     gpt2 = GPT2LMHeadModel(
         GPT2Config(vocab_size=9, n_embd=4, n_layer=1, n_head=1, n_positions=8)
     )
-    with pytest.raises(ValueError, match=r"no nn.Linear besides the head, only Conv1D"):
+    with pytest.raises(ValueError, match=r"c_attn is a Conv1D, which holds W transp"):
         linear_layers(gpt2)
+    with pytest.raises(ValueError, match=r"no nn.Linear besides the head, only Embed"):
+        linear_layers(nn.Embedding(3, 2))
     tied = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
     tied[2].weight = tied[0].weight
     with pytest.raises(ValueError, match="0 and 2 share one weight"):

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.quant.uniform.grid import dequantize, quantize
+from lib.quant.uniform.grid import checked_matrix, dequantize, quantize
 from lib.quant.uniform.grouped import GridSettings, fit_groups
 
 
@@ -35,8 +35,10 @@ def awq_scales(
 
     `magnitude` is mean |x|; s = magnitude^α, divided by √(max s · min s), so that no
     group is blown up as a whole. A channel that never fires counts as the faintest.
-    Ranges are not clipped yet. ValueError where no channel ever fires.
+    Ranges are not clipped yet. Works in float32 (float64 for float64 weights).
+    ValueError where no channel ever fires, and for weights that are not finite.
     """
+    w = checked_matrix(w)
     if not (magnitude > 0).any():
         raise ValueError(f"all {len(magnitude)} input channels are dead")
     least = magnitude[magnitude > 0].amin()

@@ -24,9 +24,9 @@ from lib.quant.hessian import Hessian
 from lib.quant.method import Method
 from lib.quant.solvers.gptq import LoopSettings, cancel_errors, ordered_factor
 from lib.quant.uniform.grid import checked_matrix
-from lib.quant.uniform.grouped import LEAST_SCALE, ORDER_BITS
+from lib.quant.uniform.grouped import LEAST_SCALE, index_dtype
 
-OUTLIER_BITS = 32  # an fp16 value and a 16-bit column
+VALUE_BITS = 16  # an outlier, in fp16, beside the index of its column
 POINTER_BITS = 32  # where each row's outliers begin
 
 
@@ -52,6 +52,14 @@ class SpQR(LoopSettings, Method):
             raise ValueError(f"group={self.group}, constant_rows={self.constant_rows}")
         if not self.threshold > 0:
             raise ValueError(f"threshold={self.threshold} must be above 0")
+
+    def check(self, rows: int, cols: int) -> None:
+        """ValueError for groups that do not divide columns, or runs not the rows."""
+        if cols % self.group:
+            raise ValueError(f"group={self.group} does not divide the {cols} columns")
+        if rows % self.constant_rows:
+            runs = self.constant_rows
+            raise ValueError(f"constant_rows={runs} does not divide {rows} rows")
 
     def quantize(self, w: Tensor, inputs: Hessian) -> "SparseGrouped":
         """Quantize a layer's weight for the inputs that `inputs` has seen."""
@@ -125,8 +133,10 @@ class SparseGrouped:
         """Codes, both levels of constants, outliers, row pointers and the order."""
         rows, cols = self.codes.shape
         constants = self.scale.storage_bits + self.zero.storage_bits
-        sparse = OUTLIER_BITS * len(self.outliers) + POINTER_BITS * len(self.starts)
-        order = 0 if self.order is None else ORDER_BITS * cols
+        index = 8 * index_dtype(cols).itemsize
+        sparse = (VALUE_BITS + index) * len(self.outliers)
+        sparse += POINTER_BITS * len(self.starts)
+        order = 0 if self.order is None else index * cols
         return self.bits + (constants + sparse + order) / (rows * cols)
 
 

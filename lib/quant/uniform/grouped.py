@@ -4,7 +4,7 @@
 
 The scale s is rounded to fp16 before any code is chosen, so that what was optimized is
 what is stored. `order` lists the columns as they were cut; where it is not the identity
-(act-order) it is stored too, at 16 bits a column.
+(act-order) it is stored too, at 16 bits a column (32 beyond 65,536 columns).
 
 Read in order: `GridSettings`, `fit_groups`, `Grouped`, `RoundToNearest`.  Taught in
 notebooks/06.
@@ -30,7 +30,11 @@ from lib.quant.uniform.grid import (
 )
 
 LEAST_SCALE = 2.0**-24  # the smallest positive fp16
-ORDER_BITS = 16  # an index below 65,536 for each column
+
+
+def index_dtype(cols: int) -> torch.dtype:
+    """What holds the index of one of `cols` columns in a file: 16 bits, or 32."""
+    return torch.uint16 if cols <= 2**16 else torch.int32
 
 
 def check_settings(bits: int, group: int, symmetric: bool, candidates: int) -> None:
@@ -58,6 +62,11 @@ class GridSettings:
 
     def __post_init__(self) -> None:
         check_settings(self.bits, self.group, self.symmetric, self.candidates)
+
+    def check(self, rows: int, cols: int) -> None:
+        """ValueError for a group that does not divide the columns."""
+        if cols % self.group:
+            raise ValueError(f"group={self.group} does not divide the {cols} columns")
 
     def fit(
         self,
@@ -163,7 +172,8 @@ class Grouped:
             group=cols // grid.scale.shape[1],
             symmetric=grid.low < 0,
         )
-        return constants + (0 if self.order is None else ORDER_BITS / rows)
+        order = 0 if self.order is None else 8 * index_dtype(cols).itemsize
+        return constants + order / rows
 
 
 def round_to_nearest(
