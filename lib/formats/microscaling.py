@@ -16,7 +16,7 @@ NVIDIA 2025, "Pretraining LLMs with NVFP4", arXiv:2509.25149, section 2.
 """
 
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 
 import torch
 from jaxtyping import Float64, Shaped, UInt8
@@ -80,7 +80,9 @@ def block_scales(
 ) -> tuple[Float64[Tensor, "*rows blocks"], float]:
     """Scale of each run of `fmt.block` along the last axis, and the tensor's own scale.
 
-    All-zero blocks get the smallest scale.  Raises as `quantize_blocks` does.
+    All-zero blocks get the smallest scale.  A tensor below 2^-150 · 6 · 448 has none
+    of its own in NVFP4 and becomes 0; MX saturates at 2^127 times its largest element.
+    Raises as `quantize_blocks` does.
     """
     runs = split(x, fmt)
     largest = runs.abs().amax(-1)  # (*rows, blocks)
@@ -89,6 +91,9 @@ def block_scales(
         return scales.clamp_(2.0**-E8M0_BIAS, 2.0**E8M0_BIAS), 1.0
     full = fmt.element.max * fmt.scale.max
     tensor_scale = (largest.amax() / full).to(torch.float32).item() or 1.0
+    if tensor_scale == inf:
+        reached = largest.amax().item()
+        raise ValueError(f"{fmt.name}: x reaches {reached:.3g}; its scale is no fp32")
     wanted = largest / fmt.element.max / tensor_scale
     rounded = round_to(wanted, fmt.scale, overflow="saturate")
     return rounded.clamp_(min=fmt.scale.smallest_subnormal), tensor_scale
@@ -98,7 +103,8 @@ def quantize_blocks(x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat) -> Blocks
     """Codes of the elements and of their scales, to nearest even, saturating.
 
     Raises `ValueError` for an empty tensor, NaN or infinity, a dtype that `round_to`
-    refuses, or a last axis that `fmt.block` does not divide.
+    refuses, a last axis that `fmt.block` does not divide, or a tensor so large that its
+    own scale exceeds fp32.
     """
     scales, tensor_scale = block_scales(x, fmt)
     scaled = split(x, fmt) / (scales * tensor_scale).unsqueeze(-1)

@@ -30,6 +30,24 @@ from lib.quant.method import Quantized
 from lib.quant.serialize import Metadata, serialize
 
 
+class _Copy(Tensor):
+    """A tensor to read. Who merged an adapter into its data would lose the adapter."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # results are plain
+
+    @property
+    def data(self) -> Tensor:
+        """The numbers."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        raise ValueError(
+            f"the weight of a packed layer, {tuple(self.shape)}, is a copy of its "
+            "codes: make the model dense first (lib.models.packed_file.dense)"
+        )
+
+
 class PackedLinear(nn.Module):
     """`nn.Linear` over a quantized matrix, held packed; `name` is for its warnings."""
 
@@ -64,8 +82,8 @@ class PackedLinear(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "rows cols"]:
-        """Ŵ as it dequantizes: a copy, and writing into it changes nothing."""
-        return self.weight_matrix()
+        """Ŵ as it dequantizes, to be read: a copy whose `data` nobody can set."""
+        return self.weight_matrix().as_subclass(_Copy)
 
     def weight_matrix(
         self, dtype: torch.dtype | None = None

@@ -208,7 +208,8 @@ class SparseCodes(_Stored):
         """s (q − z) where kept, else 0."""
         rows, cols = self.shape
         kept = unpack(self.bits, 1, rows * cols).view(rows, cols).bool()
-        few = unpack(self.codes, self.grid.bits, int(kept.sum()))
+        most = 8 * len(self.codes) // self.grid.bits  # the last byte may have room left
+        few = unpack(self.codes, self.grid.bits, most)
         codes = few.new_zeros(rows, cols).masked_scatter_(kept, few)
         return torch.where(kept, dequantize(codes, self.grid), 0)
 

@@ -53,12 +53,18 @@ BLOCKS = {
 
 
 def encode(w: Float[Tensor, "rows cols"], kind: str) -> UInt8[Tensor, "rows bytes"]:
-    """The bytes of `w` in blocks of `kind`; ValueError if rows are not whole blocks."""
+    """The bytes of `w` in blocks of `kind`.
+
+    Steps below fp16's least, 2^-24, become 0, and their weights with them. ValueError
+    if rows are not whole blocks, and for steps that exceed fp16's largest number.
+    """
     block = _block(kind)
     w = checked_matrix(w).float()
     rows, cols = w.shape
     if cols % block.weights:
-        raise ValueError(f"{kind} needs rows of {block.weights}k weights, not {cols}")
+        raise ValueError(
+            f"{kind} needs rows of a multiple of {block.weights} weights, not {cols}"
+        )
     write = {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_1": _q4_1, "Q4_K": _q4_k}[kind]
     return write(w.reshape(-1, block.weights)).reshape(rows, -1)
 
@@ -68,7 +74,7 @@ def decode(raw: UInt8[Tensor, "rows bytes"], kind: str) -> Float[Tensor, "rows c
     block = _block(kind)
     if raw.dtype != torch.uint8 or raw.ndim != 2 or raw.shape[1] % block.nbytes:
         raise ValueError(
-            f"{kind} needs uint8 rows of {block.nbytes}k bytes, "
+            f"{kind} needs uint8 rows of a multiple of {block.nbytes} bytes, "
             f"not {raw.dtype} {tuple(raw.shape)}"
         )
     read = {"Q8_0": _w8_0, "Q4_0": _w4_0, "Q4_1": _w4_1, "Q4_K": _w4_k}[kind]
@@ -224,8 +230,9 @@ def _halves(raw: UInt8[Tensor, "n 2"]) -> Float[Tensor, "n 1"]:
 
 
 def _inverse(x: Tensor) -> Tensor:
-    """1 / x, and 0 where x is 0."""
-    return torch.where(x == 0, 0.0, 1 / x)
+    """1 / x, and 0 where that overflows: where x is 0, or far below fp16's least."""
+    inverse = 1 / x
+    return torch.where(inverse.isfinite(), inverse, 0.0)
 
 
 def _round_away(x: Tensor) -> Tensor:

@@ -82,11 +82,15 @@ def test_what_was_read_is_written_back_unchanged(kind):
 
 
 def test_bad_rows_and_bytes_say_so(as_a_user):
-    with pytest.raises(ValueError, match="Q4_K needs rows of 256k weights, not 576"):
+    with pytest.raises(
+        ValueError, match=r"Q4_K needs rows of a multiple of 256 w.*not 576"
+    ):
         encode(torch.zeros(2, 576), "Q4_K")
     with pytest.raises(ValueError, match="kind='Q3_X' is not one of"):
         encode(torch.zeros(2, 32), "Q3_X")
-    with pytest.raises(ValueError, match="Q4_0 needs uint8 rows of 18k bytes"):
+    with pytest.raises(
+        ValueError, match="Q4_0 needs uint8 rows of a multiple of 18 bytes"
+    ):
         decode(torch.zeros(2, 17, dtype=torch.uint8), "Q4_0")
     with pytest.raises(ValueError, match="1 NaN or infinite"):
         encode(torch.full((1, 32), torch.nan)[:, :32].index_fill(

@@ -67,7 +67,8 @@ def quantize_scales(
 ) -> DoubleScales:
     """Subtract the mean, then give 8 bits to each scale in blocks of `block`.
 
-    ValueError for no scales, NaN or infinity, or a block below 1.
+    ValueError for no scales, NaN or infinity, scales so large that their sum overflows
+    float32, or a block below 1.
     """
     if scales.ndim != 1 or not scales.numel():
         raise ValueError(f"scales have shape {tuple(scales.shape)}, not (blocks,)")
@@ -77,6 +78,9 @@ def quantize_scales(
         raise ValueError(f"block={block} is not positive")
     scales = scales.float()
     mean = scales.mean()
+    if not mean.isfinite():
+        worst = scales.abs().amax().item()
+        raise ValueError(f"the mean of scales up to {worst:.3g} overflows float32")
     count = len(scales)
     runs = torch.nn.functional.pad(scales - mean, (0, -count % block))
     runs = runs.view(-1, block)

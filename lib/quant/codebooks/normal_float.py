@@ -31,7 +31,8 @@ from lib.quant.method import Method
 # 1 - (1/32 + 1/30)/2, halfway between the ends that 16 and 15 equal shares would have:
 # 0.96770833…, in the seven digits that the published levels were computed with.
 NF4_OFFSET = 0.9677083
-TINY = 1e-38  # below it, a block's largest weight counts as this
+TINY = 1e-38  # a block whose largest weight is below it is divided by this: it may be 0
+FLOAT32_MAX = torch.finfo(torch.float32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,8 @@ def quantize_4bit(
     """Quantize w, read in row-major order, in blocks; the last one may be shorter.
 
     `double` quantizes the scales too. Works in float32, whatever the dtype of w.
-    ValueError for no elements, integers, NaN or infinity, an odd or non-positive block.
+    ValueError for no elements, integers, NaN or infinity, numbers beyond float32's, an
+    odd or non-positive block.
     """
     levels = _levels(kind).to(w.device)
     _check(w, block)
@@ -225,3 +227,5 @@ def _check(w: Tensor, block: int) -> None:
         raise ValueError(f"w of shape {tuple(w.shape)} has no elements")
     if not (finite := w.isfinite()).all():
         raise ValueError(f"w holds {(~finite).sum().item()} NaN or infinite values")
+    if w.dtype == torch.float64 and (top := w.abs().amax()) > FLOAT32_MAX:
+        raise ValueError(f"w reaches {top:.3g}; scales are kept in float32")
