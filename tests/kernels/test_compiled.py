@@ -18,7 +18,11 @@ from lib.hopper import Compiled, stored_early
 from lib.kernels import inspect
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.compiler import MISSING
+from lib.kernels.core.planes import planes_of
+from lib.kernels.core.tiles import Tile, inside
 from lib.kernels.ends.tile import HOLD
+from lib.kernels.int4.cases import SKINNY
+from lib.kernels.int4.product import shared_bytes
 from lib.kernels.nf4.assembly import LEVELS_BYTES, PAIRS, PAIRS_BYTES
 from lib.kernels.nf4.product import OPT_IN_BYTES
 
@@ -102,6 +106,17 @@ def test_nothing_spills_and_everything_fits(kernels):
         assert kernel.stack == 0, f"{kernel.name} spills {kernel.stack} bytes a thread"
         assert kernel.shared <= SHARED, f"{kernel.name} wants {kernel.shared} bytes"
         assert not kernel.count("LDL") and not kernel.count("STL"), kernel.name
+
+
+def test_an_int4_program_takes_no_more_shared_memory_than_its_rule_counts(kernels):
+    planes = planes_of(8192, 128)
+    for rows, batch, splits, stages in SKINNY:
+        counted = shared_bytes(inside(rows, batch, splits, stages), planes, 2)
+        for kernel in named(kernels, f"int4_skinny_{batch}", without=["ends"]):
+            if (splits != 4) == (f"_{splits}_warps" in kernel.name):
+                assert kernel.shared <= counted, kernel.name
+    for kernel in named(kernels, "int4_wide_64"):
+        assert kernel.shared <= shared_bytes(Tile(64, 64, stages=3), planes, 2)
 
 
 def test_products_use_the_matrix_unit_and_background_copies(kernels):

@@ -1,5 +1,7 @@
 """Llamas of every shape as GGUF: a reader of the format computes their logits."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -104,7 +106,7 @@ def test_llama_3_divides_slow_turns_by_its_factor_and_quick_ones_by_1():
     divisors = rope_divisors(LlamaConfig(head_dim=64, rope_parameters=rope))
     assert len(divisors) == 32
     assert divisors[0] == pytest.approx(1) and divisors[-1] == pytest.approx(8)
-    steps = zip(divisors, divisors[1:], strict=False)
+    steps = pairwise(divisors)
     assert all(later > 0.999 * earlier for earlier, later in steps)
     assert rope_divisors(LlamaConfig()) == []
 

@@ -14,7 +14,7 @@ Read in order: `Int4`, `int4_reference`, the kernels in product_triton.py, `laun
 `int4_product`. Taught in notebooks/16.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -43,6 +43,8 @@ from lib.quant.uniform.grouped import Grouped
 MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
 BUFFERS = 220 << 10  # bytes on their way to a multiprocessor's programs
+ALIGNMENT = 2 << 10  # bytes between buffers, and for sums
+SHARED = 227 << 10  # bytes of shared memory that a program may have
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +123,53 @@ def _has_zero_points(w: Int4) -> bool:
 
 
 def int4_tile(x: Float[Tensor, "m cols"], w: Int4) -> Tile:
-    """The measured tile, or one that fills every multiprocessor twice."""
+    """The measured tile, or one that fills every multiprocessor twice; it fits."""
     rows, operation = w.codes.shape[1], "int4"
     if _has_zero_points(w):
         operation = "int4_zeros"
+    size = x.element_size()
     measured = look_up(operation, x, rows, w.planes.cols)
-    return measured or _rule(len(x), rows, w.planes, num_sms(x), x.element_size())
+    if measured and size == 2:  # as it was measured
+        return measured
+    tile = measured or _rule(len(x), rows, w.planes, num_sms(x), size)
+    return fitting(tile, w.planes, size)
+
+
+def shared_bytes(tile: Tile, planes: Planes, itemsize: int) -> int:
+    """Shared memory of a program, in bytes; a compiler takes no more.
+
+    Codes, constants and x of the chunks that are on their way. The unit reads x of a
+    `wide` program from there, in 16 bits; in float32 the decoded weights.
+    """
+    columns, ahead = PLANES_PER_WORD * planes.length, max(1, tile.stages - 1)
+    codes, x = (
+        columns * tile.rows // 2 + 16 * tile.rows,
+        columns * itemsize * tile.batch,
+    )
+    decoded = 4 * columns * tile.rows if itemsize == 4 else 0
+    read = 0 if tile.inside or itemsize == 4 else x
+    warps = tile.splits if tile.inside else 1  # each has a chunk of its own
+    return warps * (ahead * (codes + x) + decoded + read) + ALIGNMENT
+
+
+@cache
+def fitting(tile: Tile, planes: Planes, itemsize: int) -> Tile:
+    """`tile`, or the nearest below it whose program fits a multiprocessor.
+
+    Tiles are measured with fp16; float32 takes two to three times the bytes. First
+    fewer chunks are on their way, then fewer warps share a program, then it gets
+    smaller.
+    """
+    while shared_bytes(tile, planes, itemsize) > SHARED:
+        if tile.stages > 2:
+            tile = replace(tile, stages=tile.stages - 1)
+        elif tile.inside and tile.warps > 2:
+            tile = inside(tile.rows, tile.batch, tile.warps // 2, tile.stages)
+        elif tile.batch > 16:
+            tile = replace(tile, batch=tile.batch // 2)
+        else:
+            tile = replace(tile, rows=tile.rows // 2)
+    return tile
 
 
 @cache
