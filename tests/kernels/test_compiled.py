@@ -112,7 +112,7 @@ def test_an_int4_program_takes_no_more_shared_memory_than_its_rule_counts(kernel
     planes = planes_of(8192, 128)
     for rows, batch, splits, stages in SKINNY:
         counted = shared_bytes(inside(rows, batch, splits, stages), planes, 2)
-        for kernel in named(kernels, f"int4_skinny_{batch}", without=["ends"]):
+        for kernel in named(kernels, f"int4_skinny_{batch}_", without=["ends"]):
             if (splits != 4) == (f"_{splits}_warps" in kernel.name):
                 assert kernel.shared <= counted, kernel.name
     for kernel in named(kernels, "int4_wide_64"):

@@ -4,8 +4,10 @@
     levels = {-l of 7 quantiles} ∪ {0} ∪ {l of 8 quantiles}
     c = max|w| of 64 weights,   q = nearest level to w / c,   ŵ = c l_q
 
-Weights are nearly normal, so levels at quantiles are used about equally often; zero is
-exact; both ends are levels, so that the largest weight of a block comes back exactly.
+Weights are nearly normal, and levels at its quantiles would be used equally often; but
+a block is divided by its largest weight, about 2.4 σ, so that inner levels are used
+more. Zero is exact; both ends are levels, so that the largest weight of a block comes
+back exactly.
 Guarantee: |w - ŵ| <= c · (widest gap between levels) / 2.
 
 Codes, scales and ŵ equal bitsandbytes' on a CPU bit for bit, and so keep its habits:
