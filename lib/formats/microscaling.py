@@ -82,7 +82,7 @@ def block_scales(
 
     All-zero blocks get the smallest scale.  A tensor below 2^-150 · 6 · 448 has none
     of its own in NVFP4 and becomes 0; MX saturates at 2^127 times its largest element.
-    Raises as `quantize_blocks` does.
+    Raises `ValueError` as `quantize_blocks` does.
     """
     runs = split(x, fmt)
     largest = runs.abs().amax(-1)  # (*rows, blocks)

@@ -4,11 +4,13 @@ Nothing is tuned while a program runs: the same call makes the same sums in the 
 order on every day. `python -m lib.bench NAME --tune` measures candidates and saves the
 best in tiles.json, the table, which is committed before the kernel is measured.
 
-Read in order: `Tile`, `inside`, `bucket`, `look_up`; `load`, `save`; `num_sms`.
+Read in order: `Tile`, `inside`, `fitted`, `bucket`, `look_up`; `load`, `save`; last
+`num_sms`.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,27 @@ class Tile:
 def inside(rows: int, batch: int, warps: int, stages: int) -> Tile:
     """A tile whose warps share the columns; ValueError as for `Tile`."""
     return Tile(rows, batch, warps, warps, stages, inside=True)
+
+
+SHARED = 227 << 10  # bytes of shared memory that a program of an H100 may have
+
+
+def fitted(tile: Tile, shared_bytes: Callable[[Tile], int]) -> Tile:
+    """`tile`, or the nearest below it whose program fits a multiprocessor.
+
+    First fewer chunks are on their way, then fewer warps share a program, then it gets
+    smaller.
+    """
+    while shared_bytes(tile) > SHARED:
+        if tile.stages > 2:
+            tile = replace(tile, stages=tile.stages - 1)
+        elif tile.inside and tile.warps > 2:
+            tile = inside(tile.rows, tile.batch, tile.warps // 2, tile.stages)
+        elif tile.batch > 16:
+            tile = replace(tile, batch=tile.batch // 2)
+        else:
+            tile = replace(tile, rows=tile.rows // 2)
+    return tile
 
 
 TABLE = Path(__file__).with_name("tiles.json")

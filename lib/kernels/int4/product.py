@@ -14,7 +14,7 @@ Read in order: `Int4`, `int4_reference`, the kernels in product_triton.py, `laun
 `int4_product`. Taught in notebooks/16.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -34,7 +34,7 @@ from lib.kernels.core.planes import (
     unpack_constants,
     unpack_planes,
 )
-from lib.kernels.core.tiles import Tile, inside, look_up, num_sms, power_above
+from lib.kernels.core.tiles import Tile, fitted, inside, look_up, num_sms, power_above
 from lib.kernels.int4.product_triton import naive as _naive
 from lib.kernels.int4.product_triton import skinny as _skinny
 from lib.kernels.int4.product_triton import wide as _wide
@@ -44,7 +44,6 @@ MIDDLE = 8  # what a symmetric code is stored above
 SKINNY = 16  # up to so many tokens one program sums all columns
 BUFFERS = 220 << 10  # bytes on their way to a multiprocessor's programs
 ALIGNMENT = 2 << 10  # bytes between buffers, and for sums
-SHARED = 227 << 10  # bytes of shared memory that a program may have
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +153,8 @@ def shared_bytes(tile: Tile, planes: Planes, itemsize: int) -> int:
 
 @cache
 def fitting(tile: Tile, planes: Planes, itemsize: int) -> Tile:
-    """`tile`, or the nearest below it whose program fits a multiprocessor.
-
-    Tiles are measured with fp16; float32 takes two to three times the bytes. First
-    fewer chunks are on their way, then fewer warps share a program, then it gets
-    smaller.
-    """
-    while shared_bytes(tile, planes, itemsize) > SHARED:
-        if tile.stages > 2:
-            tile = replace(tile, stages=tile.stages - 1)
-        elif tile.inside and tile.warps > 2:
-            tile = inside(tile.rows, tile.batch, tile.warps // 2, tile.stages)
-        elif tile.batch > 16:
-            tile = replace(tile, batch=tile.batch // 2)
-        else:
-            tile = replace(tile, rows=tile.rows // 2)
-    return tile
+    """`tile`, or the nearest below it that fits: it was measured with 16-bit x."""
+    return fitted(tile, lambda smaller: shared_bytes(smaller, planes, itemsize))
 
 
 @cache

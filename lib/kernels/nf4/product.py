@@ -33,7 +33,7 @@ from lib.kernels.core.planes import (
     unpack_constants,
     unpack_pairs,
 )
-from lib.kernels.core.tiles import Tile, inside, look_up, num_sms, power_above
+from lib.kernels.core.tiles import Tile, fitted, inside, look_up, num_sms, power_above
 from lib.kernels.nf4.product_triton import naive as _naive
 from lib.kernels.nf4.product_triton import skinny as _skinny
 from lib.kernels.nf4.scales_triton import ScaleKind, Scales
@@ -45,6 +45,7 @@ from lib.quant.codebooks.normal_float import FourBit, normal_float_levels
 # not count the tables, 33 KB, which assembly allocates. So a program has tables only if
 # its buffers alone take so much: with smaller ones the launch would fail.
 OPT_IN_BYTES = 48 << 10
+SCALES_BYTES = 48  # of a row's scales in a chunk, with what lies between buffers
 TABLE_PAYS = 1 << 16  # weights of a program from which on a table costs less
 
 
@@ -170,8 +171,26 @@ def has_pair_table(tile: Tile, planes: Planes, itemsize: int) -> bool:
 def nf4_tile(x: Float[Tensor, "m cols"], w: Nf4) -> Tile:
     """The measured tile, or one that fills every multiprocessor twice."""
     rows = w.codes.shape[1]
+    size = x.element_size()
     measured = look_up("nf4", x, rows, w.planes.cols)
-    return measured or _rule(len(x), rows, w.planes, num_sms(x), x.element_size())
+    tile = measured or _rule(len(x), rows, w.planes, num_sms(x), size)
+    return tile if size == 2 else fitting(tile, w.planes)
+
+
+def shared_bytes(tile: Tile, planes: Planes) -> int:
+    """Shared memory of a program with float32 x, in bytes; a compiler takes no more.
+
+    There each chunk's levels are copied in the background as x is, four bytes each.
+    """
+    columns = PLANES_PER_WORD * planes.length
+    each = 4 * columns * (tile.rows + tile.batch) + SCALES_BYTES * tile.rows
+    return (tile.stages - 1) * tile.splits * each
+
+
+@cache
+def fitting(tile: Tile, planes: Planes) -> Tile:
+    """`tile`, or the nearest below it that fits with float32 x."""
+    return fitted(tile, lambda smaller: shared_bytes(smaller, planes))
 
 
 @cache
