@@ -45,7 +45,7 @@ from lib.quant.codebooks.normal_float import FourBit, normal_float_levels
 # not count the tables, 33 KB, which assembly allocates. So a program has tables only if
 # its buffers alone take so much: with smaller ones the launch would fail.
 OPT_IN_BYTES = 48 << 10
-SCALES_BYTES = 48  # of a row's scales in a chunk, with what lies between buffers
+SCALES_BYTES = 56  # of a row's scales in a chunk, with what lies between buffers
 TABLE_PAYS = 1 << 16  # weights of a program from which on a table costs less
 
 
