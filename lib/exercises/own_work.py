@@ -26,6 +26,7 @@ WITHHELD = {
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),
     "hw_pruning": ROUNDING,
+    "hw_qat": ("lib.train", "lib.distill", *ROUNDING),
     "hw_qlora": ("lib.train", *ROUNDING, "bitsandbytes", "peft"),
     "hw_quantization": ROUNDING,
     "hw_speculative": ("lib.decode",),
