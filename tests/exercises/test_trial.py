@@ -228,3 +228,32 @@ def test_the_targets_of_hw_pruning_lie_between_the_methods():
             lambda w, h, d=damping: sparse_gpt(w, h, (2, 4), damping=d).weight
         )
         assert 1.1 * moved < second < 1 / 1.1, f"{damping=}: {moved:.2f}"
+
+
+def test_the_target_of_hw_qat_needs_right_gradients():
+    """They reach it by a tenth; steps alone do not, and wrong ones end the training."""
+    path = ROOT / "solutions/hw_qat/hw_qat.ipynb"
+    cells, space = nbformat.read(path, as_version=4).cells, {}
+    for cell in cells:
+        if cell.metadata.get("nbgrader", {}).get("grade") is False:
+            exec(cell.source, space)
+    target = space["TARGET"]
+    assert any(f"Below {target} of the error" in cell.source for cell in cells)
+
+    def ratio(weights, steps):
+        """What training leaves of round-to-nearest's error on *Hamlet*."""
+
+        def changed(*given):
+            by_w, by_s = space["lsq_backward"](*given)
+            return weights * by_w, steps * by_s
+
+        trained = space["trained"](space["fake_quantize"], changed)
+        before, after = trained["Hamlet"]
+        return after / before
+
+    assert ratio(1, 1) < target / 1.1
+    assert ratio(0, 1) > target
+    no_factor = 1536**0.5
+    for weights, steps in ((-1, 1), (1, no_factor)):
+        with pytest.raises(AssertionError, match="its gradient is too large"):
+            ratio(weights, steps)
