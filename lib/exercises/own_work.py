@@ -11,11 +11,11 @@ from types import CodeType, FunctionType, ModuleType
 
 PACKED = (  # what holds codes, and all that leans on it
     *("lib.kernels", "lib.layers"),
-    *("lib.models.quantize", "lib.models.packed_file"),
+    *("lib.models.quantize", "lib.models.packed_file", "lib.models.gguf_file"),
 )
 ROUNDING = (  # lib.prune stores what it leaves in few bits
     *("lib.quant", "lib.prune", *PACKED),
-    *("lib.models.rescale", "lib.models.gguf_file", "lib.models.structure"),
+    *("lib.models.rescale", "lib.models.structure"),
 )
 WITHHELD = {
     "hw_distillation": ("lib.distill",),
