@@ -10,16 +10,24 @@ E_max is the exponent of the element's largest number, so max|x| / s lies in its
 binade: MX may clip there (MXFP4 takes 7.9 to 6), NVFP4 uses the range in full.
 Guarantee: x̂ of what already is a block of the format is the block itself (MX).
 
+A block lies along the last axis; with `square` it is as high as it is wide, and then
+the transpose of x̂ is what the transpose of x becomes. Stochastic rounding makes c's
+mean x / (s t) wherever that does not saturate.
+
+The numbers between are float64, so that each rounding is the correct one. `arithmetic`
+may be float32, which is what hardware does: scales and elements then differ only where
+a float32 quotient falls on the other side of a tie.
+
 Read in order: `BlockFormat`, `block_scales`, `quantize_blocks`, `dequantize_blocks`.
-Taught in notebooks/02.  Source: OCP Microscaling Formats (MX) v1.0, sections 5 and 6.3;
-NVIDIA 2025, "Pretraining LLMs with NVFP4", arXiv:2509.25149, section 2.
+Taught in notebooks/02 and 09.  Source: OCP Microscaling Formats (MX) v1.0, sections 5
+and 6.3; NVIDIA 2025, "Pretraining LLMs with NVFP4", arXiv:2509.25149, section 2.
 """
 
 from dataclasses import dataclass
 from math import inf, nan
 
 import torch
-from jaxtyping import Float64, Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from lib.formats.codes import decode, encode, log2_of, two_to
@@ -29,6 +37,7 @@ from lib.formats.floating import (
     FP6_E3M2,
     FP8_E4M3,
     FP8_E5M2,
+    FP32,
     FP64,
     INPUTS,
     FloatFormat,
@@ -71,23 +80,37 @@ class Blocks:
 
     fmt: BlockFormat
     codes: UInt8[Tensor, "*rows cols"]
-    scales: UInt8[Tensor, "*rows blocks"]
+    scales: UInt8[Tensor, "*high blocks"]  # a row for each row, or for `block` of them
     tensor_scale: float = 1.0
+    square: bool = False
 
 
 def block_scales(
-    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
-) -> tuple[Float64[Tensor, "*rows blocks"], float]:
+    x: Shaped[Tensor, "*rows cols"],
+    fmt: BlockFormat,
+    *,
+    square: bool = False,
+    arithmetic: torch.dtype = torch.float64,
+) -> tuple[Float[Tensor, "*high blocks"], float]:
     """Scale of each run of `fmt.block` along the last axis, and the tensor's own scale.
 
-    All-zero blocks get the smallest scale.  A tensor below 2^-150 · 6 · 448 has none
-    of its own in NVFP4 and becomes 0; MX saturates at 2^127 times its largest element.
-    Raises `ValueError` as `quantize_blocks` does.
+    `square`: of each `fmt.block` × `fmt.block` numbers of the last two axes. All-zero
+    blocks get the smallest scale.  A tensor below 2^-150 · 6 · 448 has none of its own
+    in NVFP4 and becomes 0; MX saturates at 2^127 times its largest element. Raises
+    `ValueError` as `quantize_blocks` does.
     """
-    runs = split(x, fmt)
+    runs = split(x, fmt, arithmetic)
     largest = runs.abs().amax(-1)  # (*rows, blocks)
+    if square:
+        if x.ndim < 2 or x.shape[-2] % fmt.block:
+            raise ValueError(
+                f"{fmt.name}: square blocks of {fmt.block} do not divide x, "
+                f"of shape {tuple(x.shape)}, into whole ones"
+            )
+        largest = largest.unflatten(-2, (-1, fmt.block)).amax(-2)
     if fmt.scale is None:
-        scales = power_of_two_below(largest, FP64) * 2.0**-fmt.element.max_exponent
+        widest = FP32 if arithmetic == torch.float32 else FP64
+        scales = power_of_two_below(largest, widest) * 2.0**-fmt.element.max_exponent
         return scales.clamp_(2.0**-E8M0_BIAS, 2.0**E8M0_BIAS), 1.0
     full = fmt.element.max * fmt.scale.max
     tensor_scale = (largest.amax() / full).to(torch.float32).item() or 1.0
@@ -99,25 +122,58 @@ def block_scales(
     return rounded.clamp_(min=fmt.scale.smallest_subnormal), tensor_scale
 
 
-def quantize_blocks(x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat) -> Blocks:
-    """Codes of the elements and of their scales, to nearest even, saturating.
+def quantize_blocks(
+    x: Shaped[Tensor, "*rows cols"],
+    fmt: BlockFormat,
+    *,
+    square: bool = False,
+    rounding: str = "nearest",
+    generator: torch.Generator | None = None,
+    arithmetic: torch.dtype = torch.float64,
+) -> Blocks:
+    """Codes of the elements and of their scales; elements saturate, scales go to even.
 
-    Raises `ValueError` for an empty tensor, NaN or infinity, a dtype that `round_to`
-    refuses, a last axis that `fmt.block` does not divide, or a tensor so large that its
-    own scale exceeds fp32.
+    `rounding` of the elements is "nearest" (to even) or "stochastic". Raises
+    `ValueError` for an empty tensor, NaN or infinity, a dtype that `round_to` refuses,
+    a last axis (or, for square blocks, one of the last two) that `fmt.block` does not
+    divide, an `arithmetic` that is not float32 or float64, or a tensor so large that
+    its own scale exceeds fp32.
     """
-    scales, tensor_scale = block_scales(x, fmt)
-    scaled = split(x, fmt) / (scales * tensor_scale).unsqueeze(-1)
-    codes = encode(scaled.flatten(-2), fmt.element, overflow="saturate")
+    how = {"square": square, "rounding": rounding, "arithmetic": arithmetic}
+    elements, scales, tensor_scale = _elements(x, fmt, generator, **how)
+    codes = encode(elements.flatten(-2), fmt.element, overflow="saturate")
     if fmt.scale is None:
         scale_codes = log2_of(scales) + E8M0_BIAS
     else:
         scale_codes = encode(scales, fmt.scale)
-    return Blocks(fmt, codes.to(torch.uint8), scale_codes.to(torch.uint8), tensor_scale)
+    stored = codes.to(torch.uint8), scale_codes.to(torch.uint8)
+    return Blocks(fmt, *stored, tensor_scale, square)
 
 
-def dequantize_blocks(blocks: Blocks) -> Float64[Tensor, "*rows cols"]:
-    """Number that each code stands for: element × block scale × tensor scale."""
+def _elements(
+    x: Tensor,
+    fmt: BlockFormat,
+    generator: torch.Generator | None,
+    *,
+    square: bool,
+    rounding: str,
+    arithmetic: torch.dtype,
+) -> tuple[Tensor, Tensor, float]:
+    """c (*rows, blocks, block), s (*high, blocks) and t."""
+    scales, t = block_scales(x, fmt, square=square, arithmetic=arithmetic)
+    scaled = split(x, fmt, arithmetic) / _steps(scales, t, fmt, square)
+    how = {"rounding": rounding, "overflow": "saturate", "generator": generator}
+    return round_to(scaled, fmt.element, **how), scales, t
+
+
+def _steps(scales: Tensor, t: float, fmt: BlockFormat, square: bool) -> Tensor:
+    """s t beside each block of each row: (*rows, blocks, 1)."""
+    steps = (scales * t).unsqueeze(-1)
+    return steps.repeat_interleave(fmt.block, -3) if square else steps
+
+
+def dequantize_blocks(blocks: Blocks) -> Float[Tensor, "*rows cols"]:
+    """Number that each code stands for, in float64: element × block × tensor scale."""
     fmt, codes = blocks.fmt, blocks.scales
     if fmt.scale is None:
         scales = two_to(codes.to(torch.int64) - E8M0_BIAS).masked_fill(
@@ -126,22 +182,38 @@ def dequantize_blocks(blocks: Blocks) -> Float64[Tensor, "*rows cols"]:
     else:
         scales = decode(codes, fmt.scale)
     elements = decode(blocks.codes, fmt.element).unflatten(-1, (-1, fmt.block))
-    return (elements * (scales * blocks.tensor_scale).unsqueeze(-1)).flatten(-2)
+    steps = _steps(scales, blocks.tensor_scale, fmt, blocks.square)
+    return (elements * steps).flatten(-2)
 
 
 def round_to_blocks(
-    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
+    x: Shaped[Tensor, "*rows cols"],
+    fmt: BlockFormat,
+    *,
+    square: bool = False,
+    rounding: str = "nearest",
+    generator: torch.Generator | None = None,
+    arithmetic: torch.dtype = torch.float64,
 ) -> Shaped[Tensor, "*rows cols"]:
-    """What x becomes when it is stored in `fmt`; same shape, same dtype."""
-    return dequantize_blocks(quantize_blocks(x, fmt)).to(x.dtype)
+    """What x becomes when it is stored in `fmt`; same shape, same dtype.
+
+    Options and `ValueError`s are those of `quantize_blocks`, whose codes say the same.
+    """
+    how = {"square": square, "rounding": rounding, "arithmetic": arithmetic}
+    elements, scales, t = _elements(x, fmt, generator, **how)
+    return (elements * _steps(scales, t, fmt, square)).flatten(-2).to(x.dtype)
 
 
 def split(
-    x: Shaped[Tensor, "*rows cols"], fmt: BlockFormat
-) -> Float64[Tensor, "*rows blocks block"]:
-    """Cut the last axis into blocks of float64; refuses what `quantize_blocks` does."""
+    x: Shaped[Tensor, "*rows cols"],
+    fmt: BlockFormat,
+    arithmetic: torch.dtype = torch.float64,
+) -> Float[Tensor, "*rows blocks block"]:
+    """Cut the last axis into blocks of `arithmetic`; refuses as `quantize_blocks`."""
     if x.dtype not in INPUTS:
         raise ValueError(f"x is {x.dtype}; blocks take float16, 32, 64 or bfloat16")
+    if arithmetic not in (torch.float32, torch.float64):
+        raise ValueError(f"arithmetic={arithmetic}, not float32 or float64")
     if x.numel() == 0 or x.shape[-1] % fmt.block:
         raise ValueError(
             f"{fmt.name}: block={fmt.block} does not divide the last axis of x, "
@@ -149,4 +221,4 @@ def split(
         )
     if bad := int(x.numel() - x.isfinite().sum()):
         raise ValueError(f"{fmt.name}: x holds {bad} infinities or NaN")
-    return x.detach().to(torch.float64).unflatten(-1, (-1, fmt.block))
+    return x.detach().to(arithmetic).unflatten(-1, (-1, fmt.block))

@@ -1,0 +1,1 @@
+"""Training in few bits: seeds that diverge, weights without masters, real FP8."""
