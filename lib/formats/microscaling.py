@@ -143,7 +143,7 @@ def quantize_blocks(
     elements, scales, tensor_scale = _elements(x, fmt, generator, **how)
     codes = encode(elements.flatten(-2), fmt.element, overflow="saturate")
     if fmt.scale is None:
-        scale_codes = log2_of(scales) + E8M0_BIAS
+        scale_codes = log2_of(scales.double()) + E8M0_BIAS
     else:
         scale_codes = encode(scales, fmt.scale)
     stored = codes.to(torch.uint8), scale_codes.to(torch.uint8)

@@ -168,3 +168,78 @@ def test_zeros_signs_dtypes_and_shapes_are_kept(fmt):
 def test_bad_input_is_refused_with_its_numbers(x, says):
     with pytest.raises(ValueError, match=says):
         quantize_blocks(x, MXFP4)
+
+
+@pytest.mark.parametrize("fmt", [*MX, NVFP4], ids=name)
+def test_square_blocks_share_a_scale_and_commute_with_transposition(fmt):
+    x = weights(2 * fmt.block, 3 * fmt.block)
+    y = round_to_blocks(x, fmt, square=True)
+    assert torch.equal(y.T, round_to_blocks(x.T, fmt, square=True))
+    assert not torch.equal(y, round_to_blocks(x, fmt))
+    blocks = quantize_blocks(x, fmt, square=True)
+    assert blocks.scales.shape == (2, 3)
+    assert torch.equal(dequantize_blocks(blocks).float(), y)
+    if fmt is not NVFP4:  # each square is a tensor whose rows have one scale
+        tile = x[: fmt.block, : fmt.block]
+        flat = block_scales(tile.abs().amax().expand(1, fmt.block), fmt)[0]
+        assert block_scales(tile, fmt, square=True)[0] == flat
+
+
+@pytest.mark.parametrize("fmt", [*MX, NVFP4], ids=name)
+def test_stochastic_elements_are_neighbours_and_right_in_the_mean(fmt):
+    x, n = torch.randn(1, 32, generator=torch.Generator().manual_seed(0)), 4096
+    draw = torch.Generator().manual_seed(1)
+    how = {"rounding": "stochastic", "generator": draw}
+    y = round_to_blocks(x.expand(n, 32), fmt, **how).double()
+    scales, t = block_scales(x, fmt)
+    steps = (scales * t).repeat_interleave(fmt.block, -1)
+    inside = (x.abs() / steps <= fmt.element.max)[0]  # what saturates has another mean
+    gaps = y.amax(0) - y.amin(0)
+    bound = 5 * gaps / 2 / n**0.5 + 1e-7
+    assert ((y.mean(0) - x[0]).abs() <= bound)[inside].all()
+    assert all(len(column.unique()) <= 2 for column in y.T)
+    assert (gaps <= fmt.element.max * 2 * steps).all() and (gaps > 0).any()
+
+
+@pytest.mark.parametrize("fmt", MX, ids=name)
+def test_powers_of_two_need_no_more_than_float32(fmt):
+    x = weights(64, 96)
+    how = {"arithmetic": torch.float32}
+    assert torch.equal(round_to_blocks(x, fmt, **how), round_to_blocks(x, fmt))
+    ours, theirs = quantize_blocks(x, fmt, **how), quantize_blocks(x, fmt)
+    assert torch.equal(ours.codes, theirs.codes)
+    assert torch.equal(ours.scales, theirs.scales)
+
+
+def test_float32_moves_what_lies_beside_a_tie_and_nothing_else():
+    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(2))
+    exact, t = block_scales(x, NVFP4)
+    scales, _ = block_scales(x, NVFP4, arithmetic=torch.float32)
+    alike = (scales == exact).repeat_interleave(16, -1)
+    assert alike.float().mean() > 0.99
+    quotient = x.double() / (exact * t).repeat_interleave(16, -1)
+    a, b = (
+        quantize_blocks(x, NVFP4, arithmetic=arithmetic).codes
+        for arithmetic in (torch.float32, torch.float64)
+    )
+    ties = torch.tensor([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+    beside = ((quotient.abs()[..., None] / ties - 1).abs() < 2.0**-21).any(-1)
+    assert torch.equal(a[alike & ~beside], b[alike & ~beside])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"square": True}, "square blocks of 32 .* \\(48, 64\\)"),
+        ({"arithmetic": torch.float16}, "float16"),
+        ({"rounding": "up"}, "rounding='up'"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        quantize_blocks(torch.ones(48, 64), MXFP4, **options)
+
+
+def test_a_single_row_has_no_squares():
+    with pytest.raises(ValueError, match="square blocks"):
+        round_to_blocks(torch.ones(32), MXFP4, square=True)

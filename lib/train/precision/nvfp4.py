@@ -11,7 +11,9 @@
 H = diag(signs) · Sylvester(16) / 4 is orthogonal; its signs are drawn once for all.
 
 Guarantee: with no rounding, the Hadamard transform changes nothing; Q(W)ᵀ = Q(Wᵀ) for
-squares; the mean of Wgrad over draws is (dYᵀ H) times the rounded (Xᵀ H).
+squares; the mean over draws of a rounded dY is dY cut off at ±6 s t. That is dY itself
+but for the largest of a block whose s was rounded down to E4M3: they saturate, at most
+1/16 too low (3 % of normal numbers do).
 
 Read in order: `hadamard`, `rotated`, `in_runs`, `in_squares`, `nvfp4`, `stays_wide`.
 Taught in notebooks/09. Source: NVIDIA 2025, arXiv:2509.25149, section 4 (2 first and
