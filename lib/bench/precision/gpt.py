@@ -94,11 +94,12 @@ def logits(
     ids: Int[Tensor, "seeds batch window"],
     shape: Shape,
     linear: Linear = plain,
+    ends: Linear = plain,
 ) -> Float[Tensor, "seeds n letters"]:
-    """Of every place; `linear` multiplies in the blocks, the ends stay plain."""
+    """Of every place; `linear` multiplies in the blocks, `ends` before and after."""
     _, batch, window = ids.shape
     one = one_hot(ids.flatten(1), ALPHABET).to(net["letters"].dtype)
-    h = plain(one, net["letters"])  # (seeds, batch · window, width)
+    h = ends(one, net["letters"])  # (seeds, batch · window, width)
     h = h + net["places"][:, :window].repeat(1, batch, 1)
     for block in range(shape.blocks):
         for part in (_attention, _feed_forward):
@@ -106,7 +107,7 @@ def logits(
                 h = _norm(h + part(net, block, h, ids.shape, shape.heads, linear))
             else:
                 h = h + part(net, block, _norm(h), ids.shape, shape.heads, linear)
-    return plain(h if shape.after else _norm(h), net["head"])
+    return ends(h if shape.after else _norm(h), net["head"])
 
 
 def _attention(
@@ -137,9 +138,10 @@ def letter_losses(
     runs: Int[Tensor, "seeds batch run"],
     shape: Shape,
     linear: Linear = plain,
+    ends: Linear = plain,
 ) -> Float[Tensor, " seeds"]:
     """Mean nats a letter of each seed on runs of window + 1 letters."""
-    guess = logits(net, runs[..., :-1], shape, linear).float()
+    guess = logits(net, runs[..., :-1], shape, linear, ends).float()
     labels = runs[..., 1:].flatten(1)
     each = cross_entropy(guess.mT, labels, reduction="none")
     return each.mean(1)

@@ -76,9 +76,9 @@ class Recipe:
 
     @classmethod
     def of(cls, operand: Operand, out: Operand = exact) -> "Recipe":
-        """The same rounding of every operand, and of Y and dX; dW is left as summed."""
-        outward = Product(operand, operand, out)
-        return cls(outward, outward, Product(operand, operand))
+        """The same rounding of every operand, and of every result."""
+        product = Product(operand, operand, out)
+        return cls(product, product, product)
 
 
 CASTS = {BF16: torch.bfloat16, FP16: torch.float16}
@@ -95,7 +95,8 @@ def in_format(fmt: FloatFormat) -> Operand:
     return rounded
 
 
-# As tensor cores do it: operands rounded, products exact, sums in fp32.
+# As tensor cores and autocast do it: operands rounded, products exact, sums in fp32,
+# and Y, dX and dW written in the format.
 TF32_RECIPE = Recipe.of(in_format(TF32))
 BF16_RECIPE = Recipe.of(in_format(BF16), in_format(BF16))
 FP16_RECIPE = Recipe.of(in_format(FP16), in_format(FP16))
