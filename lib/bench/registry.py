@@ -66,9 +66,9 @@ def _pruning(name: str, module: str, summary: str) -> Benchmark:
     return Benchmark(name, f"lib.bench.pruning.{module}", summary, "CPU", name)
 
 
-def _precision(name: str, module: str, summary: str) -> Benchmark:
+def _precision(name: str, module: str, summary: str, needs: str) -> Benchmark:
     """A benchmark of lecture 09."""
-    return Benchmark(name, f"lib.bench.precision.{module}", summary, "GPU", name)
+    return Benchmark(name, f"lib.bench.precision.{module}", summary, needs, name)
 
 
 BENCHMARKS = {
@@ -88,9 +88,15 @@ BENCHMARKS = {
         _pruning("structured_teacher", "structured", "the same of a small model"),
         _pruning("cofi", "coarse_fine", "masks learned to a size; halves retrained"),
         _pruning("retraining", "retraining", "neurons cut, refitted, and trained on"),
-        _precision("divergence", "divergence", "how many seeds diverge, by precision"),
-        _precision("weights", "divergence", "weights in bf16, with or without masters"),
-        _precision("fp8", "fp8", "FP8 products, and training by them, beside bf16"),
+        _precision(
+            "divergence", "divergence", "how many seeds diverge, by precision", "GPU"
+        ),
+        _precision(
+            "weights", "divergence", "weights in bf16, with or without masters", "CPU"
+        ),
+        _precision(
+            "fp8", "fp8", "FP8 products, and training by them, beside bf16", "GPU"
+        ),
         Benchmark(
             "tokens",
             "lib.bench.tokens.table",

@@ -1,7 +1,7 @@
 """How many seeds diverge, by precision and learning rate: small GPTs, all at once.
 
-    python -m lib.bench divergence          # on an H100: some 4 minutes
-    python -m lib.bench weights             # usual nets, by how weights are kept
+    python -m lib.bench divergence          # on an H100: a minute a rate
+    python -m lib.bench weights             # a core: ten minutes
 
 `divergence`: GPTs with their norms after the sum, no warm-up, no clipping, and rates
 that are too high: a run either learns, or falls back to the letters' frequencies and
@@ -12,8 +12,8 @@ can be compared seed by seed. `fp32 nudged` starts 2^-20 of each weight away fro
     bf16    torch.autocast: products in bf16; norms, the loss and weights in fp32
     fp8     the blocks' linear layers by lib.train.precision.fp8, the rest as in bf16
 
-`weights`: norms before, a warm-up, and rates that one would use; products as in `bf16`,
-the weights kept in fp32, in bf16 rounded to nearest, or in bf16 rounded stochastically,
+`weights`: smaller nets, norms before, a warm-up, and rates that one would use; products
+as in `bf16`, the weights kept in fp32, in bf16 rounded to nearest, or in bf16 rounded stochastically,
 without masters.
 
 A row has, for each seed, the mean training loss of the last steps and the least such
@@ -187,19 +187,19 @@ def finite(numbers: Tensor) -> list[float | None]:
     return [round(x, 4) if abs(x) < 1e30 else None for x in numbers.tolist()]
 
 
+SIZES = {
+    "divergence": {"seeds": 128, "steps": 400, "width": 64, "blocks": 6, "window": 64},
+    "weights": {"seeds": 8, "steps": 400, "width": 32, "blocks": 2, "window": 32},
+}
+
+
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """How many seeds and steps, which rates and arms, and how large a net."""
-    parser.add_argument(
-        "--seeds", type=int, default=128 if name == "divergence" else 32
-    )
-    parser.add_argument("--steps", type=int, default=400)
+    """How many seeds and steps, how large a net, which rates and arms."""
+    for size, default in SIZES[name].items():
+        parser.add_argument(f"--{size}", type=int, default=default)
+    arms = TABLES[name]
     parser.add_argument("--rates", type=float, nargs="+", default=RATES[name])
-    parser.add_argument(
-        "--arms", nargs="+", choices=TABLES[name], default=[*TABLES[name]]
-    )
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=6)
-    parser.add_argument("--window", type=int, default=64)
+    parser.add_argument("--arms", nargs="+", choices=arms, default=[*arms])
 
 
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from lib.figures.theme import BLUE, GREEN, GREY, ORANGE, PINK
 
+KINDS = ((BLUE, "-"), (ORANGE, "-"), (GREY, "--"))
 PALETTE = (BLUE, GREY, ORANGE, PINK, GREEN)
 
 
@@ -73,5 +74,7 @@ def courses(
         ax.axhline(level[1], color=GREY, ls="--", lw=1)
         ax.set(title=title, xlabel="step")
     axes[0][0].set_ylabel("nats a letter")
-    axes[0][0].text(0, level[1], f" {level[0]}", va="bottom", fontsize=8, color=GREY)
+    handles = [plt.Line2D([], [], color=c, ls=s) for c, s in KINDS]
+    names = ["learned", "did not", level[0]]
+    figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=8)
     return figure
