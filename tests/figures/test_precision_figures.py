@@ -47,7 +47,8 @@ def test_intervals_are_those_of_the_literature():
     assert interval(18, 188) == pytest.approx((0.0614, 0.1461), abs=1e-3)
     low, high = interval(50, 100)
     assert low == pytest.approx(1 - high) == pytest.approx(0.4038, abs=1e-3)
-    assert interval(3, 3)[1] == 1.0
+    for n in range(1, 200):
+        assert interval(0, n)[0] == 0 and interval(n, n)[1] == 1
 
 
 def test_intervals_cover():

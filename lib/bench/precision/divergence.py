@@ -4,21 +4,21 @@
     python -m lib.bench weights             # a core: ten minutes
 
 `divergence`: GPTs with their norms after the sum, no warm-up, no clipping, and rates
-that are too high: a run either learns, or falls back to the letters' frequencies and
-stays there. A seed has the same start and the same batches in every arm, so that arms
-can be compared seed by seed. `fp32 nudged` starts 2^-20 of each weight away from
+that are too high: a run falls to the letters' frequencies, and leaves them sooner,
+later, or not while it lasts. A seed has the same start and the same batches in every
+arm, so that arms can be compared seed by seed. `fp32 nudged` starts 2^-20 of each weight away from
 `fp32`: it shows how far the *set* of diverging seeds hangs on nothing at all.
 
     bf16    torch.autocast: products in bf16; norms, the loss and weights in fp32
     fp8     the blocks' linear layers by lib.train.precision.fp8, the rest as in bf16
 
 `weights`: smaller nets, norms before, a warm-up, and rates that one would use; products
-as in `bf16`, the weights kept in fp32, in bf16 rounded to nearest, or in bf16 rounded stochastically,
-without masters.
+as in `bf16`, the weights kept in fp32, in bf16 rounded to nearest, or in bf16 rounded
+stochastically, without masters.
 
 A row has, for each seed, the mean training loss of the last steps and the least such
-mean on the way; NaN and infinity are written as null. What counts as diverged is for
-the reader to say (`diverged`): ends lie in two heaps, one about `FREQUENCIES`.
+mean on the way; NaN and infinity are written as null. `diverged` says which runs are
+lost: ends lie in two heaps, one about `FREQUENCIES`.
 
 Read in order: `ARMS`, `Job`, `train`, `spans`, `diverged`, `main`.
 """

@@ -30,7 +30,7 @@ def interval(count: int, total: int, z: float = 1.96) -> tuple[float, float]:
     p, q = count / total, z * z / total
     half = z * (p * (1 - p) / total + q / (4 * total)) ** 0.5
     low, high = ((p + q / 2 + sign * half) / (1 + q) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
+    return min(max(0.0, low), p), max(min(1.0, high), p)
 
 
 def rates(
