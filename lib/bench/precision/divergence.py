@@ -6,8 +6,9 @@
 `divergence`: GPTs with their norms after the sum, no warm-up, no clipping, and rates
 that are too high: a run falls to the letters' frequencies, and leaves them sooner,
 later, or not while it lasts. A seed has the same start and the same batches in every
-arm, so that arms can be compared seed by seed. `fp32 nudged` starts 2^-20 of each weight away from
-`fp32`: it shows how far the *set* of diverging seeds hangs on nothing at all.
+arm, so that arms can be compared seed by seed. `fp32 nudged` starts 2^-20
+of each weight away from `fp32`: it shows how far the *set* of diverging seeds hangs on
+nothing at all.
 
     bf16    torch.autocast: products in bf16; norms, the loss and weights in fp32
     fp8     the blocks' linear layers by lib.train.precision.fp8, the rest as in bf16
