@@ -24,6 +24,7 @@ WITHHELD = {
     "hw_kv_cache": ("lib.decode", *ROUNDING),
     "hw_linear": ROUNDING,
     "hw_llm_int8": (*ROUNDING, "bitsandbytes"),
+    "hw_mixed_precision": ("lib.train", "lib.formats", *ROUNDING, "ml_dtypes"),
     "hw_normal_float": (*ROUNDING, "bitsandbytes"),
     "hw_pruning": ROUNDING,
     "hw_qat": ("lib.train", "lib.distill", *ROUNDING),

@@ -277,7 +277,8 @@ class Trial:
             *("mean_squares", "second_moments"),
         )
         fakes = {name: getattr(cls, name) for name in measured}
-        tuned = mock.patch.object(tuning, "tuned_with", cls.tuned_with)
+        trained = {name: getattr(cls, name) for name in ("tuned_with", "scaled_with")}
+        tuned = mock.patch.multiple(tuning, **trained)
         with mock.patch.multiple(trial, **fakes), tuned:
             yield
 
@@ -308,6 +309,11 @@ class Trial:
     ) -> tuple[float, float]:
         """A loss that falls: what `tuning` asks of shapes, the tests have asked."""
         return 1.0, 0.0
+
+    @staticmethod
+    def scaled_with(scale: Callable, step: Callable, tries: int = 1) -> tuning.Run:
+        """A loss that falls, likewise."""
+        return tuning.Run(1.0, 0.0, 0, 1.0)
 
     @staticmethod
     def mean_squares(names: Any = None, protocol: Any = None) -> Any:

@@ -4,14 +4,11 @@
            backward(g, x, frozen, A, B, α)          → ∂L/∂x, ∂L/∂A, ∂L/∂B
            A, B ← Adam                              torch's own
 
-What the blocks below make of a text never changes, so it is computed once a process; a
-step is two blocks and the head. The head speaks only the tokens that a longer piece of
-the text uses, which keeps it small. The text is Python's help.
+The text is Python's help.
 
-Read in order: `tuned_with`, `Frozen`, `_By`, `_tail`.
+Read in order: `tuned_with`, `Frozen`, `_By`, `_adapted`.
 """
 
-import copy
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import cache
@@ -19,13 +16,12 @@ from io import StringIO
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import cross_entropy
 
 from lib.data.text import python_docs, token_windows
 from lib.exercises.trial import smollm2
+from lib.exercises.tuning.tail import Ready, last_blocks
 from lib.models.walk import linear_layers, replace_layer
 
 BLOCKS, WINDOW = 2, 128  # blocks that learn, and tokens of a step
@@ -49,17 +45,16 @@ def tuned_with(
     """
     with torch.random.fork_rng(), redirect_stderr(StringIO()):
         torch.manual_seed(0)
-        tail, layers = _tail(forward, backward)
+        tail, layers = _adapted(forward, backward)
     learned = [p for layer in layers for p in (layer.A, layer.B)]
     optimizer = torch.optim.Adam(learned, RATE)
-    texts, hidden = _inputs()
-    before = _held_out(tail)
+    text = _text()
+    before = text.mean_loss(tail, HELD_OUT)
     for step in range(steps):
-        at = HELD_OUT + step % LEARNED
-        _loss(tail, hidden[at], texts[at]).backward()
+        text.loss(tail, HELD_OUT + step % LEARNED).backward()
         optimizer.step()
         optimizer.zero_grad()
-    return before, _held_out(tail)
+    return before, text.mean_loss(tail, HELD_OUT)
 
 
 class _By(torch.autograd.Function):
@@ -112,26 +107,13 @@ def _check(name: str, made: object, shape: tuple[int, ...]) -> None:
 
 
 @cache
-def _inputs() -> tuple[Int[Tensor, "n window"], Float[Tensor, "n window hidden"]]:
-    """Windows, the held-out ones first, and what the lower blocks make of them."""
-    model, tokenizer = smollm2()
-    count = LEARNED + HELD_OUT
-    text = python_docs()[:CHARACTERS]
+def _text() -> Ready:
+    """Windows of the help, the held-out ones first."""
+    count, text = LEARNED + HELD_OUT, python_docs()[:CHARACTERS]
+    _, tokenizer = smollm2()
     texts = token_windows(text, tokenizer, window=WINDOW, tokens=count * WINDOW)
-    with torch.no_grad():
-        states = model.model(texts, output_hidden_states=True, use_cache=False)
-    return texts, states.hidden_states[-1 - BLOCKS].clone()
-
-
-@cache
-def _spoken() -> tuple[Int[Tensor, " vocabulary"], Float[Tensor, "tokens hidden"]]:
-    """The number of each token among those that are spoken, or -1; and their head."""
-    model, tokenizer = smollm2()
-    known = torch.tensor(sorted({*tokenizer(python_docs()[:CHARACTERS])["input_ids"]}))
-    head = model.get_output_embeddings().weight.detach()
-    numbers = torch.full((len(head),), -1)
-    numbers[known] = torch.arange(len(known))
-    return numbers, head[known]
+    spoken = torch.tensor(sorted({*tokenizer(text)["input_ids"]}))
+    return Ready.of(texts, spoken, BLOCKS)
 
 
 @cache
@@ -158,30 +140,11 @@ def _frozen() -> dict[str, Frozen]:
     return made
 
 
-def _tail(forward: Forward, backward: Backward) -> tuple[nn.Module, list[_Layer]]:
+def _adapted(forward: Forward, backward: Backward) -> tuple[nn.Module, list[_Layer]]:
     """The model from its last blocks on, and the adapted layers in it."""
-    whole = smollm2()[0].model
-    tail = copy.copy(whole)
-    tail._modules = dict(whole._modules)
-    tail.layers = copy.deepcopy(whole.layers[-BLOCKS:]).requires_grad_(False)
-    layers = []
+    tail, layers = last_blocks(BLOCKS), []
     for name, layer in linear_layers(tail.layers).items():
         adapted = _Layer(layer.weight, _frozen()[name], forward, backward)
         replace_layer(tail.layers, name, adapted)
         layers.append(adapted)
     return tail, layers
-
-
-def _loss(tail: nn.Module, hidden: Tensor, text: Tensor) -> Float[Tensor, ""]:
-    """Mean of -log p of a window's tokens but the first."""
-    out = tail(inputs_embeds=hidden[None], use_cache=False).last_hidden_state[0]
-    numbers, head = _spoken()
-    return cross_entropy(out[:-1] @ head.T, numbers[text[1:]])
-
-
-@torch.no_grad()
-def _held_out(tail: nn.Module) -> float:
-    """The mean over the held-out windows."""
-    texts, hidden = _inputs()
-    losses = [_loss(tail, hidden[n], texts[n]).item() for n in range(HELD_OUT)]
-    return sum(losses) / HELD_OUT
