@@ -2,7 +2,7 @@
 
 import math
 
-import torch.nn.functional as F
+from torch.nn.functional import pad
 
 
 def fates(g, scale):
@@ -60,7 +60,7 @@ def in_blocks(x, how):
         return x
     k, block = how
     cols = x.shape[1]
-    runs = F.pad(x, (0, -cols % block)).unflatten(1, (-1, block))
+    runs = pad(x, (0, -cols % block)).unflatten(1, (-1, block))
     step = runs.abs().amax(-1, keepdim=True) / k
     step[step == 0] = 1.0
     return ((runs / step).round() * step).flatten(1)[:, :cols]
@@ -76,7 +76,7 @@ def stochastic_bf16(x, noise):
 
 def quantize_tiles(w, tile):
     n, m = w.shape
-    padded = F.pad(w, (0, -m % tile, 0, -n % tile))
+    padded = pad(w, (0, -m % tile, 0, -n % tile))
     tiles = padded.unflatten(1, (-1, tile)).unflatten(0, (-1, tile))
     largest = tiles.abs().amax((1, 3)).double()
     f, e = torch.frexp(largest / 448)

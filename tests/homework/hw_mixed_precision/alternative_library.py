@@ -10,8 +10,8 @@ def fates(g, scale):
     tiny = np.finfo(np.float16).tiny
     places = h == 0, (h > 0) & (h < tiny), np.isinf(h)
     names = "zero", "subnormal", "infinite"
-    share = {n: float(p.mean()) if p.size else 0.0 for n, p in zip(names, places)}
-    return share
+    means = [float(p.mean()) if p.size else 0.0 for p in places]
+    return dict(zip(names, means, strict=True))
 
 
 def static_scale(g):

@@ -1,4 +1,8 @@
 """Overlooks large negative numbers."""
 
-LOSES = ['test_quantize_tiles']
-PATCHES = {'quantize_tiles': {'part.abs().max()': 'part.max().abs()'}}
+LOSES = ["test_quantize_tiles"]
+PATCHES = {
+    "quantize_tiles": {
+        "part.abs().max()": "part.max().abs()",
+    },
+}

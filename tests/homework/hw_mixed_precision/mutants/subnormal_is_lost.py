@@ -1,4 +1,8 @@
 """Takes subnormal numbers for zeros."""
 
-LOSES = ['test_fates']
-PATCHES = {'fates': {'(size == 0)': '(size < 2**-14)'}}
+LOSES = ["test_fates"]
+PATCHES = {
+    "fates": {
+        "(size == 0)": "(size < 2**-14)",
+    },
+}
