@@ -36,7 +36,7 @@ HELD_OUT = EvaluationProtocol("hamlet", tokens=2 * WINDOW, window=WINDOW)
 PARTS = 2**16  # of a batch: 8.4 million tokens
 RATE, CLIP = 0.05, 1.0  # for the gradient of a whole batch
 TRIES, INTERVAL = 12, 4
-START, LOWEST, HIGHEST = 2.0**37, 1.0, 2.0**60  # START is too high
+START, LOWEST, HIGHEST = 2.0**37, 1.0, 2.0**40  # START is too high
 
 Step = Callable[..., tuple[list[Tensor], list[Tensor], bool]]
 Scale = Callable[..., tuple[float, int]]
