@@ -1,9 +1,9 @@
 """What a method of quantization is, and what it returns.
 
 A method is a frozen dataclass of settings that derives from `Method`: `RoundToNearest`,
-`NormalFloat`, `GPTQ`, `SpQR`, `AWQ`, or your own. It knows tensors; the walk over a
-model is lib/models/quantize.py. What it returns dequantizes itself and counts its bits;
-serialize.py packs it.
+`NormalFloat`, `BitNet158`, `GPTQ`, `SpQR`, `AWQ`, or your own. It knows tensors; the
+walk over a model is lib/models/quantize.py. What it returns dequantizes itself and
+counts its bits; serialize.py packs it.
 
 Read in order: `Method`, `Quantized`; `PerLayer`, for layers that differ.
 """

@@ -3,6 +3,7 @@
     Grouped        codes (b bits, packed)   scale (fp16)   zero (packed)   [order]
     SparseGrouped  codes   scale, zero: codes, low, step   starts, columns, outliers
     FourBit        packed   scales (fp32, or 8 bits and a second level)
+    Ternary        packed (five trits a byte)   scale (fp16)
 
 Nothing is kept that dequantization does not need, and `deserialize(*serialize(q))`
 dequantizes to what q does, bit for bit. A new kind of matrix adds a line to `KINDS`.
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib.quant.aware.ternary import Ternary
 from lib.quant.codebooks.double import DoubleScales
 from lib.quant.codebooks.normal_float import FourBit
 from lib.quant.method import Quantized
@@ -160,6 +162,15 @@ def _read_four_bit(tensors: Tensors, metadata: Metadata) -> FourBit:
     )
 
 
+def _write_ternary(q: Ternary) -> tuple[Tensors, Metadata]:
+    shape = [len(q.packed), q.cols]
+    return {"packed": q.packed, "scale": q.scale.half()}, {"shape": shape}
+
+
+def _read_ternary(tensors: Tensors, metadata: Metadata) -> Ternary:
+    return Ternary(tensors["packed"], tensors["scale"], metadata["shape"][1])
+
+
 def _write_order(order: Tensor | None) -> Tensors:
     return {} if order is None else {"order": order.to(index_dtype(len(order)))}
 
@@ -181,4 +192,5 @@ KINDS = {
     "grouped": Kind(Grouped, _write_grouped, _read_grouped),
     "sparse": Kind(SparseGrouped, _write_sparse, _read_sparse),
     "four_bit": Kind(FourBit, _write_four_bit, _read_four_bit),
+    "ternary": Kind(Ternary, _write_ternary, _read_ternary),
 }

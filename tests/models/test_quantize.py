@@ -9,6 +9,7 @@ from lib.models.packed_file import load_quantized, save_quantized
 from lib.models.quantize import quantize_model
 from lib.models.rescale import AWQ
 from lib.models.walk import linear_layers
+from lib.quant.aware.ternary import BitNet158
 from lib.quant.codebooks.normal_float import NormalFloat
 from lib.quant.hessian import Hessian
 from lib.quant.serialize import deserialize
@@ -22,6 +23,7 @@ METHODS = [
     RoundToNearest(3, 8),
     NormalFloat(),
     NormalFloat(double=True),
+    BitNet158(),
     AWQ(3, 8),
     GPTQ(3, 8),
     GPTQ(3, 8, act_order=True, symmetric=True),
@@ -134,5 +136,5 @@ def test_files_that_are_none_are_refused(tiny_llama, tmp_path):
     (tmp_path / "x").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="x is no saved quantized model"):
         load_quantized(tiny_llama, tmp_path / "x")
-    with pytest.raises(ValueError, match="kind='ternary'"):
-        deserialize({}, {"kind": "ternary"})
+    with pytest.raises(ValueError, match="kind='senary'"):
+        deserialize({}, {"kind": "senary"})

@@ -7,6 +7,7 @@ import torch
 
 from lib.prune.magnitude import Magnitude
 from lib.prune.sparsegpt import SparseGPT
+from lib.quant.aware.ternary import BitNet158
 from lib.quant.codebooks.normal_float import quantize_4bit
 from lib.quant.hessian import Hessian
 from lib.quant.method import Method, Quantized
@@ -57,6 +58,10 @@ CASES = {
         lambda w, h: four_bit(w, torch.bfloat16, double=True),
         lambda w, h: four_bit(w[:3, :7], torch.float16, double=True),
         lambda w, h: four_bit(w.view(4, 8, 12)),
+    ],
+    "ternary": [
+        lambda w, h: BitNet158().quantize(w),
+        lambda w, h: BitNet158().quantize(w[:3, :7]),
     ],
     "bitmap": [
         lambda w, h: Magnitude(0.3).quantize(w, None),
@@ -109,7 +114,7 @@ def test_what_is_written_is_what_was_counted(kind, make):
 def test_what_no_file_holds_is_refused(as_a_user):
     with pytest.raises(ValueError, match="no kind of file holds a Tensor"):
         serialize(torch.ones(2, 2))
-    for metadata in ({"kind": "ternary"}, {}):
+    for metadata in ({"kind": "senary"}, {}):
         with pytest.raises(ValueError, match=r"kind=.* is not one of \['bitmap'"):
             deserialize({}, metadata)
     with pytest.raises(ValueError, match="a four_bit matrix lacks its 'scales'"):
