@@ -71,6 +71,11 @@ def _precision(name: str, module: str, summary: str, needs: str) -> Benchmark:
     return Benchmark(name, f"lib.bench.precision.{module}", summary, needs, name)
 
 
+def _aware(name: str, needs: str, summary: str) -> Benchmark:
+    """A benchmark of lecture 08."""
+    return Benchmark(name, f"lib.bench.aware.{name}", summary, needs, name)
+
+
 BENCHMARKS = {
     benchmark.name: benchmark
     for benchmark in (
@@ -230,6 +235,9 @@ BENCHMARKS = {
             "CPU",
             "speculative_assisted",
         ),
+        _aware("data_free", "GPU", "a model in few bits, trained on text of its own"),
+        _aware("characters_aware", "CPU", "few bits trained, over seeds"),
+        _aware("binary", "CPU", "training curves of a binarized net"),
         Benchmark(
             "qlora",
             "lib.bench.qlora",

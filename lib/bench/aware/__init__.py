@@ -1,0 +1,1 @@
+"""Long experiments of lecture 08."""
