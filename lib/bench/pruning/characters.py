@@ -26,6 +26,7 @@ CONTEXT, WIDTHS, ALPHABET = 8, (48, 512, 256, 64), 64
 PRUNED = ["w1", "w2"]  # the small output layer is left alone, as the papers do
 BATCH, RATE = 128, 2e-3
 Weights = Mapping[str, Tensor]
+Forward = Callable[[Weights, Tensor], Tensor]  # (parameters, windows) -> logits
 
 
 @cache
@@ -67,13 +68,15 @@ def train(
     seed: int,
     rate: float = RATE,
     kept: Mapping[str, Tensor] | None = None,
+    forward: Forward = logits,
     loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     each: Callable[[int, dict[str, Tensor], torch.optim.Optimizer], None] | None = None,
 ) -> dict[str, Tensor]:
     """Adam on random windows, the rate falling to 0; `net` itself is left as it was.
 
-    `kept` are fixed masks; `loss(logits, windows, labels)` takes the place of labels'
-    cross-entropy; `each(step, parameters, optimizer)` may do more, before every step.
+    `kept` are fixed masks; `forward` may see other weights than those that learn;
+    `loss(logits, windows, labels)` takes the place of labels' cross-entropy;
+    `each(step, parameters, optimizer)` may do more, before every step.
     """
     text, draw = texts()[0], torch.Generator().manual_seed(seed)
     net = {name: w.detach().clone().requires_grad_() for name, w in net.items()}
@@ -91,7 +94,7 @@ def train(
         at = torch.randint(len(text) - CONTEXT, (BATCH, 1), generator=draw)
         window = text[at + offsets]
         x, labels = window[:, :-1], window[:, -1]
-        guess = logits(net, x)
+        guess = forward(net, x)
         optimizer.zero_grad()
         (loss(guess, x, labels) if loss else cross_entropy(guess, labels)).backward()
         optimizer.step()
@@ -99,9 +102,9 @@ def train(
 
 
 @torch.no_grad()
-def nats(net: Weights, count: int = 8192) -> float:
+def nats(net: Weights, count: int = 8192, forward: Forward = logits) -> float:
     """Mean loss on `count` places of the test play, in nats a character."""
     text = texts()[1]
     at = torch.linspace(0, len(text) - CONTEXT - 1, count).long()[:, None]
     window = text[at + torch.arange(CONTEXT + 1)]
-    return cross_entropy(logits(net, window[:, :-1]), window[:, -1]).item()
+    return cross_entropy(forward(net, window[:, :-1]), window[:, -1]).item()
