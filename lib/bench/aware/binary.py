@@ -1,6 +1,6 @@
 """Training curves of a binarized net, beside the same net in float, on characters.
 
-    python -m lib.bench binary            # four minutes of a core
+    python -m lib.bench binary            # five minutes of a core
 
     h ← norm(h Wᵀ)     h ← sign(h), or clip(h, −1, 1) in float     48 → 512 → 256 → 64
 
@@ -9,7 +9,7 @@ product, which a binarized net cannot do without: its sums have the size √K, a
 wants them around 0. All three matrices are ±1, and the inputs of all but the first.
 `deterministic` takes signs; `stochastic` draws them in the inner layers while it
 trains; `shifts` has the normalization by powers of two. Each kind gets the best of some
-rates, by its training loss after a short run. Statistics of a test are its own batch's.
+rates, by its training loss after half as many steps. Statistics of a test are its own batch's.
 
 Read in order: `forward_of`, `curve`, `choose_rate`, `main`.
 """
@@ -28,8 +28,8 @@ from lib.quant.aware.binary import binarize, binarize_randomly, clip_weights
 from lib.quant.aware.shift_norm import shift_batch_norm
 
 KINDS = ("float", "deterministic", "stochastic", "shifts")
-RATES = (3e-3, 1e-2, 3e-2, 1e-1)
-STEPS, TRIAL, LAST = 2000, 300, 50  # LAST steps of a trial are its loss
+RATES = (1e-2, 3e-2, 1e-1, 3e-1)
+STEPS, TRIAL, LAST = 2000, 1000, 100  # LAST steps of a trial are its loss
 MARKS = (25, 50, 100, 200, 300, 500, 750, 1000, 1250, 1500, 1750, 2000)
 SEEDS = 3
 
@@ -91,7 +91,7 @@ def curve(
 
 
 def choose_rate(kind: str, steps: int = TRIAL) -> dict[float, float]:
-    """Training loss at the end of a short run, by rate."""
+    """Training loss at the end of a run of half the length, by rate."""
     ends = {rate: curve(kind, 100, rate, steps)[1][-LAST:] for rate in RATES}
     return {rate: sum(losses) / len(losses) for rate, losses in ends.items()}
 
