@@ -8,8 +8,8 @@ The net of lib/bench/pruning/characters.py with a batch normalization behind eac
 product, which a binarized net cannot do without: its sums have the size √K, and a sign
 wants them around 0. All three matrices are ±1, and the inputs of all but the first.
 `deterministic` takes signs; `stochastic` draws them in the inner layers while it
-trains; `shifts` has the normalization by powers of two. Each kind gets the best of some
-rates, by its training loss after half as many steps. Statistics of a test are its own batch's.
+trains; `shifts` normalizes by powers of two. Each kind gets the best of some rates, by
+its training loss after half as many steps. Statistics of a test are its own batch's.
 
 Read in order: `forward_of`, `curve`, `choose_rate`, `main`.
 """
