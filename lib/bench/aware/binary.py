@@ -73,7 +73,7 @@ def curve(
     trained = forward_of(kind, torch.Generator().manual_seed(1000 + seed))
     tested, found, losses = forward_of(kind), {}, []
 
-    def each(step: int, net: dict[str, Tensor], _: torch.optim.Optimizer) -> None:
+    def each(step: int, net: dict[str, Tensor], _: object = None) -> None:
         if kind != "float":
             clip_weights(net[f"w{i}"] for i in (1, 2, 3))
         if step in MARKS:
@@ -86,7 +86,7 @@ def curve(
 
     options = {"rate": rate, "forward": trained, "loss": loss, "each": each}
     net = train(begin(seed), steps=steps, seed=seed, **options)
-    each(steps, net, None)
+    each(steps, net)
     return found, losses
 
 

@@ -1,6 +1,6 @@
-"""Figures of lecture 08: a staircase and its slopes, an error by its step, weights."""
+"""Figures of lecture 08: a staircase and its slopes, an error by its step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import torch
@@ -57,20 +57,4 @@ def error_by_step(
     bottom.set(ylabel="slope by s", xlabel="step s")
     for ax in (top, bottom):
         ax.legend(loc="upper left", fontsize=8)
-    return figure
-
-
-def latent_weights(
-    panels: Sequence[tuple[str, Float[Tensor, "..."], float]],
-) -> Figure:
-    """Float weights over γ before and after training; dashed, where a trit changes."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(7, 2.7), sharey=True)
-    for ax, (title, w, gamma), colour in zip(
-        axes, panels, (BLUE, ORANGE), strict=False
-    ):
-        ax.hist((w / gamma).flatten().numpy(), bins=120, range=(-3, 3), color=colour)
-        for edge in (-0.5, 0.5):
-            ax.axvline(edge, color=INK, lw=1, ls="--")
-        ax.set(title=title, xlabel="w / γ", yticks=[])
-    axes[0].set_ylabel("weights")
     return figure
