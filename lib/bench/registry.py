@@ -235,7 +235,7 @@ BENCHMARKS = {
             "CPU",
             "speculative_assisted",
         ),
-        _aware("data_free", "GPU", "a model in few bits, trained on text of its own"),
+        _aware("data_free", "CPU", "a model in few bits, trained on text of its own"),
         _aware("characters_aware", "CPU", "few bits trained, over seeds"),
         _aware("binary", "CPU", "training curves of a binarized net"),
         Benchmark(

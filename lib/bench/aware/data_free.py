@@ -1,6 +1,7 @@
 """LLM-QAT on a whole model: few bits without data, beside rounding and GPTQ.
 
-    python -m lib.bench data_free --device cuda      # SmolLM2; minutes on a GPU
+    python -m lib.bench data_free --model student --group 32     # minutes of a core
+    python -m lib.bench data_free --device cuda                  # SmolLM2, on a GPU
 
 The model writes texts for itself (some are held out), and is trained in few bits on its
 own logits. Rows: round-to-nearest, GPTQ calibrated on the same texts or on plays, and
