@@ -13,7 +13,7 @@ Read in order: `binarize`, `binarize_randomly`, `clip_weights`. The product of t
 matrices is xnor.py, the normalization between them shift_norm.py. Taught in
 notebooks/08.
 Source: Courbariaux et al. 2016, arXiv:1602.02830, section 1. Its published code has no
-mask in the backward pass of weights, and sign(0) = 0.
+such mask, and sign(0) = 0.
 """
 
 from collections.abc import Iterable
