@@ -31,6 +31,7 @@ WITHHELD = {
     "hw_qlora": ("lib.train", *ROUNDING, "bitsandbytes", "peft"),
     "hw_quantization": ROUNDING,
     "hw_speculative": ("lib.decode",),
+    "hw_structured": ROUNDING,
 }
 
 

@@ -323,5 +323,5 @@ class Trial:
     @staticmethod
     def second_moments(names: Any = None, protocol: Any = None) -> Any:
         """Inputs of size 1, any two of which correlate by a half: errors can cancel."""
-        inputs = {name: 1536 if "down_proj" in name else 576 for name in names}
-        return {name: 0.5 + 0.5 * torch.eye(n) for name, n in inputs.items()}
+        widths = {name: 1536 if name.endswith("down_proj") else 576 for name in names}
+        return {name: 0.5 + 0.5 * torch.eye(width) for name, width in widths.items()}
