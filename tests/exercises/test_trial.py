@@ -305,10 +305,14 @@ def test_the_targets_of_hw_structured_lie_between_the_methods():
     for damping in (1e-4, 0.01, 0.1, 0.3, 1.0):
         plain = error(down, kept, refit_columns(w, kept, h, damping=damping)) / cut
         assert plain > 1.1 * first, f"{damping=}: {plain:.2f}"
+    told = re.search(r"is ([\d., and]+) times the cut's\. So on", text)[1]
+    said = [float(number) for number in re.findall(r"\d\.\d+", told)]
+    for damping, number in zip((1e-4, 0.01, 0.1, 1.0), said, strict=True):
+        plain = error(down, kept, refit_columns(w, kept, h, damping=damping)) / cut
+        assert abs(plain - number) < 0.06, f"{damping=}: {number} is said, {plain:.2f}"
     for damping, limit in ((0.1, first), (0.3, second), (1.0, second), (3.0, second)):
-        pull = damping * h.diagonal()[kept].mean() * torch.eye(len(h)).double()
-        damped = h + pull  # on both sides: towards what was there
-        gentle = error(down, kept, refit_columns(w, kept, damped, damping=0.0)) / cut
+        fitted = refit_columns(w, kept, h, damping=damping, toward="weights")
+        gentle = error(down, kept, fitted) / cut
         assert gentle < limit / 1.05, f"{damping=}: {gentle:.2f}"
 
 

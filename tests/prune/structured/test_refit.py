@@ -30,6 +30,32 @@ def test_it_errs_no_more_than_columns_that_were_cut(damping, generator):
     assert after < (x[:, kept] @ w[:, kept].T - target).square().sum()
 
 
+@pytest.mark.parametrize("damping", [1e-3, 1.0, 100.0])
+def test_toward_the_weights_no_damping_errs_more_than_the_cut(damping, generator):
+    w, x, kept = problem(generator)
+    settings = {"damping": damping, "toward": "weights"}
+    fitted = refit_columns(w, kept, x.T @ x, **settings)
+    error, cut = (
+        (x[:, kept] @ columns.T - x @ w.T).square().sum()
+        for columns in (fitted, w[:, kept])
+    )
+    assert error < cut, f"{error:.4g}, and the cut alone {cut:.4g}"
+    strength = damping * x[:, kept].square().sum(0).mean()
+    more = strength.sqrt() * torch.eye(len(kept)).double()
+    tokens = torch.cat([x[:, kept], more])
+    target = torch.cat([x @ w.T, more @ w[:, kept].T])
+    expected = torch.linalg.lstsq(tokens, target).solution.T
+    torch.testing.assert_close(fitted, expected)
+
+
+def test_without_end_it_becomes_what_it_is_pulled_to(generator):
+    w, x, kept = problem(generator)
+    ends = {"zero": torch.zeros(5, 6).double(), "weights": w[:, kept]}
+    for toward, end in ends.items():
+        fitted = refit_columns(w, kept, x.T @ x, damping=1e9, toward=toward)
+        torch.testing.assert_close(fitted, end, rtol=1e-6, atol=1e-6)
+
+
 def test_inputs_that_are_copies_lose_nothing(generator):
     w, x, _ = problem(generator)
     x[:, 6:] = x[:, :6]
@@ -48,5 +74,7 @@ def test_refusals(generator):
     w, x, kept = problem(generator)
     with pytest.raises(ValueError, match="w has 12 columns, H is \\(6, 6\\)"):
         refit_columns(w, kept, x[:, :6].T @ x[:, :6])
+    with pytest.raises(ValueError, match="toward='cut'"):
+        refit_columns(w, kept, x.T @ x, toward="cut")
     with pytest.raises(ValueError, match="singular"):
         refit_columns(w, kept, torch.zeros(12, 12), damping=0.0)
