@@ -91,6 +91,7 @@ BENCHMARKS = {
         _pruning("pruning", "unstructured", "perplexity of SmolLM2 by sparsity"),
         _pruning("structured", "structured", "perplexity with whole parts cut out"),
         _pruning("structured_teacher", "structured", "the same of a small model"),
+        _pruning("refits", "refits", "what a refit is pulled to, by draw and share"),
         _pruning("cofi", "coarse_fine", "masks learned to a size; halves retrained"),
         _pruning("retraining", "retraining", "neurons cut, refitted, and trained on"),
         _precision(

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from lib.bench.pruning import coarse_fine, lottery, retraining, structured
+from lib.bench.pruning import coarse_fine, lottery, refits, retraining, structured
 from lib.bench.pruning import unstructured as pruning
 from lib.bench.pruning.characters import logits, start, texts
 from lib.bench.record import Run
@@ -104,3 +104,15 @@ def test_a_refitted_cut_is_nearer_to_the_net_that_it_came_from():
     assert off[1] < off[0]
     soft = retraining.distilling(net)(whole, window, torch.zeros(64, dtype=torch.int64))
     assert abs(soft.item()) < 1e-6, "the teacher's own divergence from itself"
+
+
+def test_a_refit_has_a_row_for_each_share_and_way():
+    net = llama_of()
+    windows = torch.arange(40).view(4, 10)
+    found = list(refits.rows(net, windows[:1], windows, (0.25, 0.5)))
+    ways = ["cut", *refits.WAYS]
+    keys = [(row["share"], row["way"]) for row in found]
+    assert keys == [(share, way) for share in (0.25, 0.5) for way in ways]
+    perplexities = [row["perplexity"] for row in found]
+    assert len(set(perplexities)) == len(found), "each way changes the model"
+    assert torch.tensor(perplexities).isfinite().all()

@@ -131,9 +131,16 @@ def at_random(like: Tensor, seed: int) -> Tensor:
 
 
 def narrowed(
-    model: PreTrainedModel, windows: Tensor, gates: Tensor, moments: dict | None = None
+    model: PreTrainedModel,
+    windows: Tensor,
+    gates: Tensor,
+    moments: dict | None = None,
+    **settings: Any,
 ) -> float:
-    """Perplexity with neurons gone, `down_proj` refitted where moments are given."""
+    """Perplexity with neurons gone, `down_proj` refitted where moments are given.
+
+    `settings` are those of `refit_columns`.
+    """
     if moments is None:
         with gated(model, neurons=gates):
             return perplexity(model, windows)
@@ -141,7 +148,7 @@ def narrowed(
 
     def refitted(name: str, w: Tensor) -> Tensor:
         kept = gates[names.index(name)].nonzero().flatten()
-        fitted = refit_columns(w, kept, moments[name].matrix)
+        fitted = refit_columns(w, kept, moments[name].matrix, **settings)
         return torch.zeros_like(w).index_copy(1, kept, fitted)
 
     with mapped_weights(model, refitted, names):
