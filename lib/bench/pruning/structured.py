@@ -137,10 +137,7 @@ def narrowed(
     moments: dict | None = None,
     **settings: Any,
 ) -> float:
-    """Perplexity with neurons gone, `down_proj` refitted where moments are given.
-
-    `settings` are those of `refit_columns`.
-    """
+    """Perplexity with neurons gone, `down_proj` refitted where moments are given."""
     if moments is None:
         with gated(model, neurons=gates):
             return perplexity(model, windows)
@@ -229,13 +226,11 @@ def equal_size(
     size = sum(w.numel() for w in block.parameters())
     mlp = sum(w.numel() for w in block.mlp.parameters())
     for gone in blocks_given_up(model):
-        which = gone_by(watched.influence, gone)
         row = {"blocks": gone, "weights": gone * size}
-        found = without(model, windows, which)
+        found = without(model, windows, gone_by(watched.influence, gone))
         yield row | {"way": "layers, by block influence", "perplexity": found}
-        gates = gates_without(
-            watched.neurons, gone * size / (len(watched.neurons) * mlp)
-        )
+        share = gone * size / (len(watched.neurons) * mlp)
+        gates = gates_without(watched.neurons, share)
         for way, moments in (("", None), (", refitted", watched.moments)):
             found = narrowed(model, windows, gates, moments)
             yield row | {"way": f"neurons{way}", "perplexity": found}
@@ -293,9 +288,8 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     keep("layers", list(progress(layers(model, windows, scores), "layers")))
     keep("neurons", list(progress(neurons(model, windows, watched), "neurons")))
     keep("heads", list(progress(heads(model, windows, watched.gradients), "heads")))
-    keep(
-        "equal_size", list(progress(equal_size(model, windows, watched), "equal size"))
-    )
+    equal = equal_size(model, windows, watched)
+    keep("equal_size", list(progress(equal, "equal size")))
     rows: list[Row] = []
     for seed in DRAWS:
         watched = watched if seed == DRAWS[0] else Watched.of(model, draw(seed))
