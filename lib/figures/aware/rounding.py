@@ -55,6 +55,6 @@ def error_by_step(
         top.plot([], [], color=colour, ls="--", lw=1, label=name)
     top.set(ylabel=r"$\sum(\hat w-w)^2$")
     bottom.set(ylabel="slope by s", xlabel="step s")
-    for ax in (top, bottom):
-        ax.legend(loc="upper left", fontsize=8)
+    top.legend(loc="upper center", bbox_to_anchor=(0.62, 1.0), fontsize=8)
+    bottom.legend(loc="lower right", fontsize=8)
     return figure
