@@ -32,6 +32,7 @@ from lib.quant.codebooks.normal_float import NormalFloat
 from lib.quant.solvers.gptq import GPTQ
 from lib.quant.solvers.spqr import SpQR
 from lib.quant.uniform.grouped import RoundToNearest
+from tests.models.rotary import LLAMA3
 
 WORDS = 40
 TOKENS = torch.randint(WORDS, (4, 16), generator=torch.Generator().manual_seed(0))
@@ -44,14 +45,6 @@ SHAPE = {
     "num_key_value_heads": 1,
     "max_position_embeddings": 64,
     "pad_token_id": 0,
-}
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 5e5,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 16,
 }
 
 

@@ -11,17 +11,10 @@ from lib.models.load import load_model
 from lib.models.quantize import quantize_model
 from lib.quant.codebooks.normal_float import NormalFloat
 from lib.quant.gguf import decode, encode
+from tests.models.rotary import LLAMA3
 from tests.quant.gguf_reader import Reader
 
 IDS = torch.randint(1024, (40,), generator=torch.Generator().manual_seed(0))
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 5e5,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 16,
-}
 YARN = {
     "rope_type": "yarn",
     "rope_theta": 1e4,
