@@ -19,17 +19,16 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from multiprocessing import get_context
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from lib.bench.record import SEED, Run, record
+from lib.bench.tokens.apart import measured_apart
 from lib.bench.tokens.formats import bitsandbytes_nf4, nf4
 from lib.bench.tokens.models import SHAPES, random_model, replace_layers
 from lib.models.walk import linear_layers
@@ -203,13 +202,8 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     rows = []
     for texts, tokens in sizes:
         for way in options.ways:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                try:
-                    case = (way, options.shape, texts, tokens, device)
-                    row = pool.submit(measure, *case).result()
-                except Exception as problem:
-                    row = Row(way, options.shape, texts, tokens)
-                    row.error = f"{type(problem).__name__}: {problem}"[:300]
+            case = (way, options.shape, texts, tokens)
+            row = measured_apart(measure, Row(*case), *case, device)
             rows.append(asdict(row))
             print(line(row), flush=True)
             record(run, {"rows": rows}, protocol=how)

@@ -1,11 +1,14 @@
 """The benchmark decodes what the model itself would, in every format that runs here."""
 
+import os
+
 import pytest
 import torch
 
 from lib.bench import recall
 from lib.bench.record import RESULTS
 from lib.bench.tokens import formats, models, table
+from lib.bench.tokens.apart import measured_apart
 from lib.bench.tokens.decoder import Decoder
 from lib.layers import packed
 from lib.layers.kernel_matrix import KernelMatrix
@@ -121,3 +124,20 @@ def test_a_format_that_nobody_measured_is_a_dash(monkeypatch):
     assert list(rows) == list(formats.FORMATS) and rows["int3"] is None
     assert rows["fp16"]["tokens_per_s"] > 0
     assert table.line(table.Row("tiny", "int3")).split()[2] == "–"
+
+
+def refused(*case):
+    raise ValueError(f"no {case}")
+
+
+def died(*case):
+    os._exit(3)
+
+
+def test_what_fails_or_dies_costs_its_own_row_only():
+    rows = [
+        measured_apart(how, table.Row("tiny", "int4"), 7) for how in (refused, died)
+    ]
+    assert rows[0].error == "ValueError: no (7,)"
+    assert rows[1].error.startswith("BrokenProcessPool: ")
+    assert all(row.tokens_per_s is None for row in rows)

@@ -14,9 +14,7 @@ Read in order: `CASES`, `QUOTED`, `Row`, `measure`, `main`.
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -31,6 +29,7 @@ from lib.bench.decode.parts import (
 )
 from lib.bench.record import SEED, Run, record
 from lib.bench.timing import bandwidth
+from lib.bench.tokens.apart import measured_apart
 from lib.bench.tokens.formats import FORMATS
 from lib.bench.tokens.models import bytes_of, random_model, replace_layers
 from lib.decode.cache import Shape
@@ -164,13 +163,9 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     )
     rows: list[dict[str, Any]] = []
     for case in options.cases:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            try:
-                row = pool.submit(measure, case, device, options.tokens).result()
-            except Exception as problem:
-                known = CASES[case]
-                row = Row(case, known.shape, known.format, known.batch)
-                row.error = f"{type(problem).__name__}: {problem}"[:200]
+        known = CASES[case]
+        failed = Row(case, known.shape, known.format, known.batch)
+        row = measured_apart(measure, failed, case, device, options.tokens)
         rows.append(asdict(row))
         print(line(row), flush=True)
         results = {"rows": rows, "quoted": QUOTED, "quoted_source": SOURCE}

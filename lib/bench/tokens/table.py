@@ -19,9 +19,7 @@ Read in order: `Row`, `measure`, `measure_in_process`, `main`, `by_format`.
 
 import argparse
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ import torch
 
 from lib.bench.record import Run, recall, record
 from lib.bench.timing import bandwidth
+from lib.bench.tokens.apart import measured_apart
 from lib.bench.tokens.decoder import RUNS, Decoder, tokens_per_second
 from lib.bench.tokens.formats import FORMATS
 from lib.bench.tokens.models import SHAPES, bytes_of, random_model, replace_layers
@@ -88,11 +87,7 @@ def measure(shape: str, name: str, device: str, count: int) -> Row:
 
 def measure_in_process(shape: str, name: str, device: str, count: int) -> Row:
     """`measure` by a process of its own; a row with an error where that dies."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(measure, shape, name, device, count).result()
-        except Exception as problem:
-            return Row(shape, name, error=repr(problem)[:160])
+    return measured_apart(measure, Row(shape, name), shape, name, device, count)
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
