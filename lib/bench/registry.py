@@ -83,6 +83,7 @@ BENCHMARKS = {
         _kernel("int8", "LLM.int8() beside bitsandbytes and cuBLAS"),
         _kernel("nf4", "NF4 product beside bitsandbytes and cuBLAS"),
         _kernel("nf4_dequantize", "NF4 back to 16 bits beside bitsandbytes"),
+        _kernel("xnor", "product of packed signs beside int8 and fp16"),
         _kernel("cast", "casts to FP8, FP4, MX and NVFP4 beside torch and torchao"),
         _kernel("gptq", "GPTQ of a layer beside the column loop in torch"),
         _kernel("hessian", "GPTQ's Hessian beside addmm"),

@@ -5,9 +5,9 @@ and one checked entry, registered with `torch.library` (CPU: the reference; CUDA
 kernel); its kernels, from naive to fast, in the file beside it. Taught in notebooks/16.
 
 Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `unfold`
-(4-bit weights), `int8` (LLM.int8()), `ends` and `attend` (a decoder's step), `wanda`
-and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats); `inspect` (what the
-compiler made of them).
+(4-bit weights), `int8` (LLM.int8()), `xnor` (signs), `ends` and `attend` (a decoder's
+step), `wanda` and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats);
+`inspect` (what the compiler made of them).
 """
 
 from lib.kernels.attend import attended
@@ -33,6 +33,7 @@ from lib.kernels.two_of_four import (
 )
 from lib.kernels.unfold import unfolded
 from lib.kernels.wanda import prune_n_of_m, prune_per_row
+from lib.kernels.xnor import xnor_product
 
 __all__ = [
     "Int4",
@@ -63,4 +64,5 @@ __all__ = [
     "prune_n_of_m",
     "prune_per_row",
     "unfolded",
+    "xnor_product",
 ]

@@ -29,9 +29,10 @@ from lib.kernels.nf4 import cases as nf4
 from lib.kernels.two_of_four import cases as two_of_four
 from lib.kernels.unfold import cases as unfold
 from lib.kernels.wanda import cases as wanda
+from lib.kernels.xnor import cases as xnor
 
 OPERATIONS = (
-    *(int4, nf4, unfold, int8, ends, attend),
+    *(int4, nf4, unfold, int8, xnor, ends, attend),
     *(wanda, two_of_four, cast, gptq, hessian),
 )
 COLUMNS = (  # of the table: what an instruction's name contains

@@ -335,6 +335,15 @@ def test_columns_of_x_reach_the_matrix_unit_as_they_lie_in_memory(kernels):
         assert kernel.count("STG") == kernel.count("STG", "128") > 0, kernel.name
 
 
+def test_counting_the_bits_of_a_word_is_one_instruction_for_each_half(kernels):
+    """The sums of neighbours are gone: a thread's 16 words of 64 are 32 counts."""
+    for name in ("xnor_1", "xnor_16"):
+        kernel = kernels[name]
+        assert kernel.count("POPC") == 32, name
+        assert kernel.count("LDG") == kernel.count("LDG", "64"), name
+    assert kernels["xnor_1"].count("REDUX") > 0
+
+
 @pytest.mark.skipif(MISSING is not None, reason="Triton is not installed")
 def test_an_interpreted_kernel_cannot_be_compiled(device):
     if device == "cuda":

@@ -10,7 +10,8 @@ sign: 2 popcount(XNOR) − K is right only if the words' own length is subtracte
 Bytes of a row: K / 8, against 4 K in float32. Guarantee: the integers of the dense
 product, exactly.
 
-Read in order: `pack_signs`, `popcount`, `xnor_product`.  Taught in notebooks/08.
+Read in order: `pack_signs`, `popcount`, `xnor_product`, `product_of_signs`. Taught in
+notebooks/08.
 Source: Courbariaux et al. 2016, arXiv:1602.02830, section 3; the bits' order is that of
 lib/quant/uniform/packing.py.
 """
@@ -63,22 +64,42 @@ def xnor_product(
 ) -> Int32[Tensor, "m n"]:
     """A Bᵀ of matrices of ±1 that `pack_signs` packed, K = `cols` columns before.
 
-    On a CPU the bits are counted by NumPy, which uses the processor's instruction for
-    it. ValueError for words of different numbers, and columns that they do not hold.
+    ValueError for words of different numbers, and columns that they do not hold.
     """
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"rows of {a.shape[1]} and {b.shape[1]} words")
     _check_cols(a, cols)
+    return product_of_signs(a, b, cols)
+
+
+@torch.library.custom_op(
+    "llm_compression::product_of_signs",
+    mutates_args=(),
+    schema="(Tensor a, Tensor b, int cols) -> Tensor",
+)
+def product_of_signs(
+    a: Int64[Tensor, "m words"], b: Int64[Tensor, "n words"], cols: int
+) -> Int32[Tensor, "m n"]:
+    """`xnor_product` of operands that were checked.
+
+    A registered operation: on a CPU the bits are counted by NumPy, which uses the
+    processor's instruction for it; elsewhere by `popcount`, until `lib.kernels` is
+    imported and brings a kernel for CUDA (lib/kernels/xnor).
+    """
     if a.device.type != "cpu":
-        differ = popcount(a[:, None] ^ b).sum(-1, dtype=torch.int32)
-        return cols - 2 * differ
-    left, right = (x.numpy().view(np.uint64) for x in (a, b))
+        return cols - 2 * popcount(a[:, None] ^ b).sum(-1, dtype=torch.int32)
+    left, right = (x.numpy().view(np.uint64) for x in (a.contiguous(), b.contiguous()))
     out = np.empty((len(a), len(b)), np.int32)
-    rows = max(1, PIECE // right.size)
+    rows = max(1, PIECE // max(right.size, 1))
     for start in range(0, len(a), rows):
         differ = np.bitwise_count(left[start : start + rows, None] ^ right)
         out[start : start + rows] = differ.sum(-1, dtype=np.int32)
     return cols - 2 * torch.from_numpy(out)
+
+
+@product_of_signs.register_fake
+def _shape_only(a: Tensor, b: Tensor, cols: int) -> Tensor:
+    return a.new_empty(len(a), len(b), dtype=torch.int32)
 
 
 def _check_cols(words: Tensor, cols: int) -> None:
