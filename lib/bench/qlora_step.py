@@ -4,10 +4,10 @@
     python -m lib.bench qlora_step --shape tiny --tokens 32      # anywhere: no claims
 
 Rank 16 on all seven products of a block, NF4 with double quantization, checkpointing,
-AdamW in pages, bf16 around float32 adapters. Ours is `fine_tune`, as anybody calls it,
-and with both passes as one CUDA graph; theirs the same loop written out, as
-transformers' Trainer runs it, with and without autocast. Random weights and tokens:
-speed does not read them. Each row is a process.
+AdamW in pages, bf16 around float32 adapters. Ours is `fine_tune` with `fused_norms`, as
+anybody calls it, and with both passes as one CUDA graph; theirs the same loop written
+out, as transformers' Trainer runs it, with and without autocast. Random weights and
+tokens: speed does not read them. Each row is a process.
 
 The floor is three products a weight: forward, once more (checkpointing), and for the
 gradient of the input, at the rate of a large bf16 product on this GPU.
@@ -34,6 +34,7 @@ from lib.bench.tokens.models import SHAPES, random_model, replace_layers
 from lib.models.walk import linear_layers
 from lib.train.loop import Recipe, fine_tune, next_token_loss
 from lib.train.lora import LLAMA, LoRA
+from lib.train.norms import fused_norms
 from lib.train.paged_optimizer import PagedAdamW
 from lib.train.qlora import adapter_parameters, add_adapters
 
@@ -79,7 +80,8 @@ def ours(recorded: bool) -> Trainer:
         optimizer = PagedAdamW(learned, RATE, weight_decay=0.0, page=PAGE)
         recipe = Recipe(WARM + TIMED, batch=texts, lr=RATE, checkpointing=True)
         how = {"optimizer": optimizer, "after": seen, "recorded": recorded}
-        fine_tune(model, windows, recipe, **how)
+        with fused_norms(model):
+            fine_tune(model, windows, recipe, **how)
         return optimizer.pages.capacity
 
     return train
@@ -194,7 +196,8 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
         sizes = ((1, options.tokens),)
     how = (
         f"NF4 with double quantization, LoRA r = {RANK} on seven layers a block, "
-        "float32 adapters, bf16 around them, checkpointing, paged AdamW, clipping; "
+        "float32 adapters, bf16 around them, checkpointing, paged AdamW, clipping; a "
+        "norm of ours is one kernel; "
         f"{WARM} steps to warm up, the median of {TIMED} with the optimizer's; each "
         "row a process; floor: 6 operations a weight and token at the rate of a "
         "product of 8192²"

@@ -247,6 +247,13 @@ BENCHMARKS = {
             "CPU",
             "qlora",
         ),
+        Benchmark(
+            "qlora_long",
+            "lib.bench.qlora",
+            "the same over all of the text, many times: what it learns and forgets",
+            "GPU",
+            "qlora_long",
+        ),
     )
 }
 
