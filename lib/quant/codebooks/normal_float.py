@@ -152,7 +152,7 @@ def dequantize_4bit(quantized: FourBit) -> Float[Tensor, "..."]:
     scales = quantized.scales
     if isinstance(scales, DoubleScales):
         scales = dequantize_scales(scales)
-    levels = _levels(quantized.kind).to(scales.device)
+    levels = _levels_on(quantized.kind, scales.device)
     pairs = torch.stack([levels.repeat_interleave(16), levels.repeat(16)], 1)
     count, block = quantized.shape.numel(), quantized.block
     w = pairs.index_select(0, quantized.packed.int()).flatten()[:count]
@@ -212,6 +212,12 @@ def _scale_blocks(
         scales[-1] = scales[-1].clamp(min=TINY)
         scaled[-1] = runs[-1] / scales[-1]
     return scaled.clamp(-1, 1), scales
+
+
+@cache
+def _levels_on(kind: str, device: torch.device) -> Float[Tensor, "16"]:
+    """The levels there: copied once, for a CUDA graph cannot record a copy."""
+    return _levels(kind).to(device)
 
 
 def _levels(kind: str) -> Float[Tensor, "16"]:

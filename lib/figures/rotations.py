@@ -1,0 +1,190 @@
+"""Figures of lecture 07: loud channels, signs, shapes in eight dimensions, paths."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float, Int
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, YELLOW
+
+PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
+FAINTEST = 1e-3  # of the largest: what is smaller has the map's last colour
+
+
+def channel_maps(maps: Mapping[str, Float[Tensor, "tokens channels"]]) -> Figure:
+    """Draw |x| by token and channel, one panel each, all by one logarithmic scale."""
+    figure, axes = plt.subplots(
+        1, len(maps), figsize=(7.4, 2.8), sharey=True, squeeze=False
+    )
+    top = max(x.abs().amax().item() for x in maps.values())
+    scale = LogNorm(FAINTEST * top, top, clip=True)
+    for ax, (title, x) in zip(axes[0], maps.items(), strict=True):
+        drawn = ax.imshow(
+            x.abs().clamp(min=FAINTEST * top).numpy(),
+            aspect="auto",
+            norm=scale,
+            cmap="viridis",
+        )
+        ax.set(title=title, xlabel="channel")
+        ax.grid(False)
+    axes[0, 0].set_ylabel("token")
+    figure.colorbar(drawn, ax=axes, label="|x|")
+    return figure
+
+
+def sign_matrices(matrices: Mapping[str, Float[Tensor, "n n"]]) -> Figure:
+    """Draw matrices of ±1, a dark square for −1."""
+    figure, axes = plt.subplots(1, len(matrices), figsize=(7.4, 2.8), squeeze=False)
+    for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        ax.imshow(
+            matrix.numpy(), cmap="gray", vmin=-1.6, vmax=1, interpolation="nearest"
+        )
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(False)
+    return figure
+
+
+def bars_by_group(
+    groups: Mapping[str, Mapping[str, float]], *, ylabel: str, floor: float
+) -> Figure:
+    """Draw bars on a logarithmic axis from `floor`, a colour a name, by group."""
+    names = list(next(iter(groups.values())))
+    figure, ax = plt.subplots(figsize=(7.2, 3.0))
+    width = 0.8 / len(names)
+    for at, (name, colour) in enumerate(zip(names, PALETTE, strict=False)):
+        heights = [values[name] for values in groups.values()]
+        places = [g + (at - (len(names) - 1) / 2) * width for g in range(len(groups))]
+        ax.bar(places, heights, width, color=colour, label=name)
+        for x, height in zip(places, heights, strict=True):
+            text = f"{height:,.0f}" if height >= 100 else f"{height:.1f}"
+            ax.text(x, height * 1.04, text, ha="center", fontsize=7, color=INK)
+    ax.set_xticks(range(len(groups)), list(groups))
+    top = max(max(values.values()) for values in groups.values())
+    ax.set(ylabel=ylabel, yscale="log", ylim=(floor, 2.2 * top))
+    ax.legend(fontsize=8, ncols=len(names), loc="upper left")
+    return figure
+
+
+def distortion_ladder(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw each code's mean squared error over D(R) = 4^−R, against bits.
+
+    A row has `code`, `bits` and `mse`, of each seed; 1 is Shannon's limit.
+    """
+    figure, ax = plt.subplots(figsize=(7.2, 3.4))
+    codes = defaultdict(list)
+    for row in rows:
+        mean = sum(row["mse"]) / len(row["mse"])
+        codes[row["code"]].append((row["bits"], mean * 4 ** row["bits"]))
+    for (name, points), colour, marker in zip(
+        codes.items(), PALETTE, "os^DP*", strict=False
+    ):
+        bits, excess = zip(*sorted(points), strict=True)
+        ax.plot(bits, excess, marker=marker, color=colour, label=name)
+    ax.axhline(1, color=INK, ls="--", lw=1)
+    ax.text(1, 1.03, "D(R): no code is below", fontsize=8, color=INK)
+    ax.set(xlabel="bits a number", ylabel="error / D(R)", xticks=[1, 2, 3, 4])
+    ax.legend(fontsize=8)
+    return figure
+
+
+def coxeter_plane(roots: Float[Tensor, "n 8"]) -> Float[Tensor, "n 2"]:
+    """Where vectors lie in the plane that E8's longest cycle of reflections turns.
+
+    The product of the eight simple reflections has order 30; in the plane of its
+    eigenvalues exp(±2πi/30) it is a turn by 12 degrees.
+    """
+    simple = torch.zeros(8, 8, dtype=torch.float64)
+    for i in range(6):
+        simple[i, i], simple[i, i + 1] = 1, -1
+    simple[6, 5], simple[6, 6] = 1, 1
+    simple[7] = -0.5
+    turn = torch.eye(8, dtype=torch.float64)
+    for root in simple:  # a reflection: x − 2 (x·r) r / (r·r), and r·r = 2
+        turn = turn - torch.outer(root, root @ turn)
+    values, vectors = torch.linalg.eig(turn)
+    angle = 2 * torch.pi / 30
+    chosen = vectors[:, (values.angle() - angle).abs().argmin()]
+    basis = torch.linalg.qr(torch.stack([chosen.real, chosen.imag], 1)).Q
+    return roots.double() @ basis
+
+
+def e8_roots(roots: Float[Tensor, "240 8"]) -> Figure:
+    """Draw E8's shortest vectors, projected, with lines between the nearest ones."""
+    flat, length = coxeter_plane(roots), roots.double().square().sum(1)
+    inner = roots.double() @ roots.double().T
+    figure, ax = plt.subplots(figsize=(4.6, 4.4))
+    near = (inner == length[0] / 2).triu().nonzero()
+    ends = flat[near]  # (edges, 2, 2)
+    ax.plot(ends[..., 0].T, ends[..., 1].T, color=GREY, lw=0.1, alpha=0.35)
+    ax.scatter(flat[:, 0], flat[:, 1], s=9, color=BLUE, zorder=3)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return figure
+
+
+def trellis_path(
+    levels: Float[Tensor, " states"],
+    weights: Float[Tensor, " length"],
+    states: Int[Tensor, " length"],
+    *,
+    bits: int,
+) -> Figure:
+    """Draw every branch of a small trellis, the path taken, and what it makes.
+
+    Above, states by time; below, the weights and the levels of the path.
+    """
+    count, length = len(levels), len(weights)
+    figure, (ax, below) = plt.subplots(
+        2, 1, figsize=(7.2, 5.0), sharex=True, height_ratios=(2, 1)
+    )
+    state = torch.arange(count)
+    after = (state[:, None] << bits) % count + torch.arange(2**bits)
+    for t in range(length - 1):
+        for s in state.tolist():
+            for to in after[s].tolist():
+                ax.plot([t, t + 1], [s, to], color=GREY, lw=0.3, alpha=0.6)
+    ax.plot(range(length), states, color=ORANGE, marker="o", lw=2)
+    ax.set(ylabel="state", yticks=range(0, count, max(1, count // 8)))
+    below.plot(range(length), weights, "o", color=BLUE, label="weight")
+    below.plot(range(length), levels[states], "_", color=ORANGE, ms=14, mew=3)
+    below.plot([], [], "_", color=ORANGE, ms=10, mew=3, label="level of the path")
+    below.hlines(levels, -0.5, length - 0.5, color=GREY, lw=0.2)
+    below.set(xlabel="weight by weight", ylabel="value")
+    below.legend(fontsize=8, ncols=2, loc="upper right")
+    for part in (ax, below):
+        part.grid(False)
+    return figure
+
+
+def bits_and_perplexity(
+    rows: Sequence[Mapping[str, Any]], *, baseline: float, text: str
+) -> Figure:
+    """Draw perplexity on `text` against all bits a weight: hollow before tuning."""
+    figure, ax = plt.subplots(figsize=(7.2, 3.4))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    colours = dict(zip(methods, PALETTE, strict=False))
+    for row in rows:
+        colour, tuned = colours[row["method"]], row["tuned"] != "no"
+        ax.plot(
+            row["bits_per_weight"],
+            row[text],
+            marker="^" if "codes" in row["tuned"] else "o",
+            ms=8,
+            color=colour,
+            mfc=colour if tuned else "white",
+            ls="",
+        )
+    for method, colour in colours.items():
+        ax.plot([], [], "o", color=colour, label=method)
+    ax.plot([], [], "o", color=INK, mfc="white", label="as coded")
+    ax.plot([], [], "o", color=INK, label="constants tuned")
+    ax.axhline(baseline, color=GREY, ls="--", lw=1)
+    ax.set(xlabel="bits a weight, all counted", ylabel="perplexity", yscale="log")
+    ax.legend(fontsize=8, ncols=2)
+    return figure
