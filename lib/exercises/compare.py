@@ -9,8 +9,13 @@ another shape. NaN agrees with NaN only.
     same("slots", slots, [6, 7, 8], "Block 1 has two places left.")
 
 is the same for plain data: numbers, strings, lists, tuples and dicts.
+
+    close("the bill", bill(…), 80.00, "$0.008 a call.")
+
+is for one plain number that may be rounded in its last digits.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -73,6 +78,21 @@ def same(name: str, yours: Any, expected: Any, why: str = "") -> None:
         equal = False
     if equal is not True:
         raise AssertionError(f"{name} is {yours!r}, and it should be {expected!r}{end}")
+
+
+def close(
+    name: str, yours: Any, expected: float | int, why: str = "", *, rtol: float = 1e-9
+) -> None:
+    """Raise AssertionError unless |yours − expected| ≤ rtol max(|yours|, |expected|).
+
+    An int will do where a float is due; a bool, a tensor and NaN will not.
+    """
+    end = f". {why}" if why else ""
+    if isinstance(yours, bool) or not isinstance(yours, int | float):
+        raise AssertionError(f"{name} is {type(yours).__name__}, and no number{end}")
+    if not math.isclose(yours, expected, rel_tol=rtol):
+        got, want = apart(float(yours), float(expected))
+        raise AssertionError(f"{name} is {got}, and it should be {want}{end}")
 
 
 def kind(value: Any) -> str:

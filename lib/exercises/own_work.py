@@ -18,6 +18,7 @@ ROUNDING = (  # lib.prune stores what it leaves in few bits
     *("lib.models.rescale", "lib.models.structure"),
 )
 WITHHELD = {
+    "hw_costs": ("lib.cost", "lib.figures", "lib.train"),
     "hw_distillation": ("lib.distill",),
     "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
     "hw_kernels": PACKED,

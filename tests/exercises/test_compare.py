@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.exercises.compare import agree, apart, same
+from lib.exercises.compare import agree, apart, close, same
 
 X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -91,3 +91,31 @@ def test_plain_data_is_compared_with_its_type(yours, expected):
 @pytest.mark.parametrize("value", [3, "a", (1, [2.5]), {"ada": [0, 1]}, []])
 def test_what_is_the_same_passes(value):
     same("x", value, value)
+
+
+@pytest.mark.parametrize("yours", [2.0, 2, 2.0 * (1 + 1e-10)])
+def test_a_number_is_close_in_its_last_digits(yours):
+    close("x", yours, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("yours", "says"),
+    [
+        (2.0 * (1 + 1e-8), r"2\.00000002, and it should be 2\. Why"),
+        (math.nan, "nan, and"),
+        (math.inf, "inf, and"),
+        (True, "bool, and no number"),
+        (torch.tensor(2.0), "Tensor, and no number"),
+        ("2", "str, and no number"),
+    ],
+)
+def test_what_is_not_close_is_told(yours, says):
+    with pytest.raises(AssertionError, match=f"x is {says}"):
+        close("x", yours, 2.0, "Why")
+
+
+def test_infinity_is_close_to_itself_alone():
+    close("x", math.inf, math.inf)
+    for numbers in [(1e308, math.inf), (math.inf, 1e308), (-math.inf, math.inf)]:
+        with pytest.raises(AssertionError):
+            close("x", *numbers)

@@ -67,7 +67,7 @@ def speaks(node, tools=()):
     match node:
         case ast.Assert(msg=message):
             return message is not None
-        case ast.Call(ast.Name("agree" | "agree_or_follow" | "same")):
+        case ast.Call(ast.Name("agree" | "agree_or_follow" | "close" | "same")):
             return True
         case ast.Call(ast.Name(name)) if name in tools:
             return True
@@ -99,6 +99,7 @@ def test_a_test_has_a_visible_part_that_teaches_and_a_hidden_one(name, cells):
             "assert",
             "agree(",
             "agree_or_follow(",
+            "close(",
             "same(",
             "float(",
             *(f"{name}(" for name in (*own, *tools)),

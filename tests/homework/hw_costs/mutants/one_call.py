@@ -1,0 +1,8 @@
+"""Bills one call."""
+
+LOSES = ["test_bill"]
+PATCHES = {
+    "bill": {
+        "calls * call": "call",
+    },
+}
