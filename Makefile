@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 PORT ?= 8888
-JOBS ?= 2
 ROLE ?= student
 STUDENT ?= $(or $(USER),student)
 CONDA_NAME := llm-compression
@@ -14,20 +13,13 @@ quote = '$(subst ','\'',$(1))'
 python := $(call quote,$(PYTHON))
 bin := $(call quote,$(if $(findstring /,$(VENV)),$(VENV),./$(VENV))/bin)
 environment := $(python) tools/environment.py --venv $(call quote,$(VENV)) --extra gpu
-grader = $(bin)/python tools/grade.py
-one = $(if $(HW),--homework $(call quote,$(HW))) \
-  $(if $(filter command environment,$(origin STUDENT)),--student $(call quote,$(STUDENT)))
 
 # Another Python's packages, and another `lib`, stay out of the course's.
 theirs := $(subst $(CURDIR),,$(value PYTHONPATH))
 override export PYTHONPATH := $(CURDIR)
 unexport PYTHONHOME PYTHONSAFEPATH
-long := notebooks homework course browser # tests that take long
-numbers := notebooks formats quant prune models layers # that compare numbers
-tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
 
-.PHONY: help lab serve test check processors release renew submit grade feedback collect class \
-  instructor data notebooks bench lint clean
+.PHONY: help lab serve renew validate submit data clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,6 +43,10 @@ renew: python ## take a revised homework, and keep your own beside it [HW=hw_for
 	@$(environment)
 	@$(bin)/python tools/homework.py renew $(HW)
 
+validate: python ## run the tests that you see on your homework [HW=hw_formats]
+	@$(environment)
+	@$(bin)/python tools/homework.py validate $(HW)
+
 submit: ## hand in, for a trial on one machine [STUDENT=ada HW=hw_formats]
 	@$(bin)/python tools/homework.py submit --student $(call quote,$(STUDENT)) $(HW)
 
@@ -59,9 +55,20 @@ data: python ## fetch the model and the texts again, where they are damaged
 
 # For instructors
 
+grader = $(bin)/python tools/grade.py
+one = $(if $(HW),--homework $(call quote,$(HW))) \
+  $(if $(filter command environment,$(origin STUDENT)),--student $(call quote,$(STUDENT)))
+
+.PHONY: release handout grade feedback collect grades class instructor
+
 release: python ## build the student version of every homework that changed
 	@$(environment)
-	@$(bin)/python tools/homework.py release
+	@$(bin)/python tools/release.py
+
+handout: python ## what students get, as a zip [WEEK=3 WITHOUT="hw_x 16_kernels" OUT=]
+	@$(environment)
+	@$(bin)/python tools/handout.py $(if $(WEEK),--week $(call quote,$(WEEK))) \
+	  $(if $(OUT),--out $(call quote,$(OUT))) $(if $(WITHOUT),--without $(WITHOUT))
 
 grade: python ## grade what is new [STUDENT= HW= FORCE=1 CLUSTER=tcp://... ARGS=--help]
 	@$(environment)
@@ -80,6 +87,12 @@ collect: python ## take a class's submissions from an LMS's zip [ZIP= HW= NAMES=
 	  $(if $(NAMES),--names $(call quote,$(NAMES))) \
 	  $(if $(ZONE),--zone $(call quote,$(ZONE))) $(ARGS)
 
+grades: python ## fill the worksheet that an LMS exported [SHEET= HW= NAMES= OUT= ARGS=--dry-run]
+	@$(environment)
+	@$(grader) grades --sheet $(call quote,$(SHEET)) $(one) \
+	  $(if $(NAMES),--names $(call quote,$(NAMES))) \
+	  $(if $(OUT),--out $(call quote,$(OUT))) $(ARGS)
+
 class: python ## grade a made-up class, to look around [HW=hw_formats ARGS=--remove]
 	@$(environment)
 	@$(grader) demo $(one) $(ARGS)
@@ -88,6 +101,13 @@ instructor: ROLE = instructor
 instructor: lab ## open JupyterLab with nbgrader's Formgrader
 
 # For authors
+
+JOBS ?= 2
+long := notebooks homework course browser # tests that take long
+numbers := notebooks formats quant prune models layers # that compare numbers
+tests := -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 -rs
+
+.PHONY: test check processors notebooks bench lint
 
 test: python ## run every test: lib, tools, notebooks, homework gates, browser [T=path JOBS=2]
 	@$(environment) --extra dev
@@ -117,6 +137,8 @@ lint: python ## format and check the code, notebooks included
 	@$(bin)/ruff format .
 	@$(bin)/ruff check --fix .
 	@$(bin)/python tools/notebooks.py check notebooks solutions
+
+# For everyone
 
 clean: ## remove what is generated; homework/, submissions and grades stay
 	rm -rf course/release *.egg-info build .pytest_cache .ruff_cache .hypothesis \

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import homework
+import release
 
 if TYPE_CHECKING:
     from course.grader.returns import Returned
@@ -118,7 +119,7 @@ def feedback(arguments: argparse.Namespace) -> int:
     """Write the pages that a person's marks and comments changed; 1 if one fails."""
     from course.grader.returns import return_feedback
 
-    names = [arguments.homework] if arguments.homework else homework.sources()
+    names = [arguments.homework] if arguments.homework else release.sources()
     students = [arguments.student] if arguments.student else None
     pages = return_feedback(COURSE, configuration(), names, students)
     print(f"{len(pages.changed)} pages of feedback are new, in course/feedback")
@@ -144,8 +145,8 @@ def collect(arguments: argparse.Namespace) -> int:
     from course.grader.zips.students import Table, read_table
     from course.grader.zips.times import zone_of
 
-    if not arguments.zip or arguments.homework not in homework.sources():
-        names = homework.listed(homework.sources())
+    if not arguments.zip or arguments.homework not in release.sources():
+        names = homework.listed(release.sources())
         sys.exit(f"Which ones? make collect ZIP=submissions.zip HW=…, one of: {names}")
     options = Options(
         scheme=arguments.scheme,
@@ -189,7 +190,7 @@ def grade_ids() -> dict[str, frozenset[str]]:
         marks = [cell["metadata"].get("nbgrader", {}) for cell in cells]
         return frozenset(mark["grade_id"] for mark in marks if "grade_id" in mark)
 
-    return {name: ids(name) for name in homework.sources()}
+    return {name: ids(name) for name in release.sources()}
 
 
 def homeworks(boxed: bool = True) -> list:
@@ -197,7 +198,7 @@ def homeworks(boxed: bool = True) -> list:
     from course.grader.terms import Homework, Limits
     from lib.exercises.own_work import WITHHELD
 
-    homework.release(gradebook=True)
+    release.release(gradebook=True)
     return [
         Homework(
             name,
@@ -208,7 +209,7 @@ def homeworks(boxed: bool = True) -> list:
             boxed,
             hidden(),
         )
-        for name in homework.sources()
+        for name in release.sources()
     ]
 
 

@@ -1,12 +1,12 @@
-"""Homework's way round: solutions/ → course/release → homework/ → course/submitted.
+"""A student's way with homework: course/release → homework/ → course/submitted.
 
-    python tools/homework.py release                    what changed in solutions/
     python tools/homework.py start                      working copies, each made once
     python tools/homework.py renew hw_formats           the new one; the old one is kept
+    python tools/homework.py validate [hw]              run the tests that you see
     python tools/homework.py submit --student ada [hw]  hand in, on this machine
 
-A student's file is never written over.  What is up to date is seen by hash, so that
-nothing heavy is imported then.  Read in order: `release`, `start`, `renew`, `submit`.
+A student's file is never written over.  Read in order: `start`, `renew`, `validate`,
+`submit`.
 """
 
 import argparse
@@ -22,77 +22,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = Path("course") / "nbgrader_config.py"  # below the checkout
 STUDENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def sources(root: Path = ROOT) -> list[str]:
-    """The names of all homeworks that have a source."""
-    return sorted(path.stem for path in root.glob("solutions/*/*.ipynb"))
-
-
-# The release
-
-
-def release(root: Path = ROOT, *, gradebook: bool = False) -> list[str]:
-    """Build the student version of each homework whose source changed; return those.
-
-    A gradebook holds every hidden test, so nothing is written into one unless
-    `gradebook` asks for it, as an instructor's verbs do; each has stamps of its own.
-    """
-    stamps_file = root / "course" / "release" / ".stamps.json"
-    stamps = read_json(stamps_file)
-    known = stamps.setdefault("in the gradebook", {})
-    if not (root / "course" / "gradebook.db").exists():
-        known.clear()  # a new gradebook must hear of every homework
-    done = [stamps, known] if gradebook else [stamps]
-    now = {name: fingerprint(root, name) for name in sources(root)}
-    stale = [name for name in now if any(d.get(name) != now[name] for d in done)]
-    if stale:
-        print("Preparing the homework: some seconds, once.", flush=True)
-        api = nbgrader_api(root, gradebook=gradebook)
-    for name in stale:
-        result = api.generate_assignment(name)
-        if not result["success"]:
-            sys.exit(f"{name} can't be released. nbgrader says:\n{result['log']}")
-        for stamp in done:
-            stamp[name] = now[name]
-        write_json(stamps_file, stamps)
-    return stale
-
-
-def fingerprint(root: Path, name: str) -> str:
-    """A hash of everything that decides the release of homework `name`."""
-    files = [
-        path
-        for path in sorted((root / "solutions" / name).rglob("*"))
-        if path.is_file() and ".ipynb_checkpoints" not in path.parts
-    ]
-    total = sha256((root / CONFIG).read_bytes())
-    for path in files:
-        total.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return total.hexdigest()
-
-
-def nbgrader_api(root: Path = ROOT, *, gradebook: bool = True):
-    """nbgrader, configured by course/nbgrader_config.py.  Its import takes seconds."""
-    from nbgrader.apps import NbGraderAPI
-
-    os.environ |= activated()  # nbgrader calls alembic, and kernels, by name
-    config = configuration(root)
-    if not gradebook:  # as `nbgrader generate_assignment --no-db`
-        config.GenerateAssignment.no_database = True
-        config.SaveCells.enabled = False
-    return NbGraderAPI(config=config)
-
-
-def configuration(root: Path = ROOT):
-    """What course/nbgrader_config.py says, in an object of one's own to change."""
-    from traitlets.config import Config, PyFileConfigLoader
-
-    # By its whole name: in the name of a folder traitlets expands a dollar sign.
-    return Config(PyFileConfigLoader(str(root / CONFIG)).load_config())
-
-
-# The student's side
 
 
 def start(root: Path = ROOT) -> list[str]:
@@ -135,7 +64,10 @@ def copy_release(released: Path, folder: Path) -> None:
 def renew(name: str, root: Path = ROOT) -> Path | None:
     """Take the new release of `name`; return where the student's own work is kept."""
     if not (root / "course" / "release" / name).is_dir():
-        sys.exit(f"There is no homework {name!r}; there are: {listed(sources(root))}")
+        there = sorted(
+            path.parent.name for path in root.glob("course/release/*/*.ipynb")
+        )
+        sys.exit(f"There is no homework {name!r}; there are: {listed(there)}")
     copy = root / "homework" / name / f"{name}.ipynb"
     kept = None
     if copy.exists():
@@ -143,6 +75,49 @@ def renew(name: str, root: Path = ROOT) -> Path | None:
         copy.rename(kept)
     start(root)
     return kept
+
+
+def brought_up_to_date(*, gradebook: bool = False) -> None:
+    """Release what changed, in a checkout; a handout has its releases already."""
+    try:
+        import release
+    except ModuleNotFoundError as error:
+        if error.name != "release":
+            raise
+    else:
+        release.release(gradebook=gradebook)
+
+
+def validate(names: list[str], root: Path = ROOT) -> bool:
+    """Run the visible tests of working copies, say what fails; whether none does."""
+    written = sorted({path.parent.name for path in root.glob("homework/*/*.ipynb")})
+    if not written:
+        sys.exit("There is no homework yet: make lab makes your copies.")
+    if unknown := sorted(set(names) - set(written)):
+        sys.exit(f"There is no homework/{unknown[0]}; you have: {listed(written)}")
+    import lab_settings
+
+    os.environ |= activated() | lab_settings.data_path()
+    from nbgrader.validator import Validator
+
+    config, whole = configuration(root), True
+    for name in names or written:
+        path = root / "homework" / name / f"{name}.ipynb"
+        found = Validator(config=config).validate(str(path))
+        print(verdict(name, found), flush=True)
+        whole &= not found
+    return whole
+
+
+def verdict(name: str, found: dict[str, list[dict[str, str]]]) -> str:
+    """What Validate found in a homework, a line for each test that does not pass."""
+    if not found:
+        return f"{name}: all tests that you see pass."
+    if "failed" not in found:
+        return f"{name}: cells that are not yours were changed: make renew HW={name}"
+    errors = [error["raw_error"].strip().splitlines() for error in found["failed"]]
+    said = [next((x for x in reversed(lines) if x.strip()), "") for lines in errors]
+    return "\n  ".join([f"{name}: {len(said)} tests don't pass yet", *said])
 
 
 def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
@@ -165,6 +140,14 @@ def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
 
 
 # Small things
+
+
+def configuration(root: Path = ROOT):
+    """What course/nbgrader_config.py says, in an object of one's own to change."""
+    from traitlets.config import Config, PyFileConfigLoader
+
+    # By its whole name: in the name of a folder traitlets expands a dollar sign.
+    return Config(PyFileConfigLoader(str(root / CONFIG)).load_config())
 
 
 def activated() -> dict[str, str]:
@@ -202,24 +185,25 @@ def listed(names: list[str]) -> str:
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verb", choices=["release", "start", "renew", "submit"])
+    parser.add_argument("verb", choices=["start", "renew", "validate", "submit"])
     parser.add_argument("homework", nargs="*")
     parser.add_argument("--student", default=os.environ.get("USER", "student"))
     arguments = parser.parse_intermixed_args()
+    names = arguments.homework
     if arguments.verb == "submit":
-        for name in submit(arguments.student, arguments.homework):
+        for name in submit(arguments.student, names):
             print(f"Handed in {name} as {arguments.student}.")
-        return
-    for name in release():
-        print(f"Released {name}.")
-    if arguments.verb == "renew":
-        if not arguments.homework:
+    elif arguments.verb == "validate":
+        sys.exit(not validate(names))
+    else:
+        brought_up_to_date()
+        if arguments.verb == "renew" and not names:
             sys.exit("Which one? make renew HW=hw_formats")
-        for name in arguments.homework:
+        for name in names if arguments.verb == "renew" else ():
             kept = renew(name)
             print(f"{name} is new." + (f" Your work: {kept}" if kept else ""))
-    elif arguments.verb == "start":
-        print("\n".join(start()), end="")
+        if arguments.verb == "start":
+            print("\n".join(start()), end="")
 
 
 if __name__ == "__main__":

@@ -47,11 +47,13 @@ def main() -> None:
         sys.exit(f"Jupyter can't work below {ROOT}: rename the folder without $ or :")
     port = check_port(arguments.port)
     try:
-        homework.release(gradebook=arguments.role == "instructor")
+        homework.brought_up_to_date(gradebook=arguments.role == "instructor")
         for line in homework.start():
             print(line)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command, run again, goes on from here.")
+    except ValueError as why:  # the syllabus
+        sys.exit(str(why))
     except OSError as error:
         sys.exit(f"The homework can't be laid out: {error.strerror} ({error.filename})")
     sys.exit(serve(port, arguments.role, flags, began))

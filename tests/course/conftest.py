@@ -62,7 +62,7 @@ class Course:
         (checkout / "solutions" / NAME).mkdir(parents=True)
         nbformat.write(homework(), checkout / "solutions" / NAME / f"{NAME}.ipynb")
         # As `make grade` and `make instructor` do, and `make lab` does not
-        program = "import homework; homework.release(gradebook=True)"
+        program = "import release; release.release(gradebook=True)"
         tools = {"PYTHONPATH": str(checkout / "tools")}
         done = self.run("-c", program, environment=tools)
         assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def test_an_instructor_s_release_tells_the_gradebook_and_changes_nothing(release
     """Runs last: a gradebook holds all tests."""
     notebooks = sorted(released.glob("course/release/*/*.ipynb"))
     before = [path.read_bytes() for path in notebooks]
-    code = "import homework; print(homework.release(gradebook=True))"
+    code = "import release; print(release.release(gradebook=True))"
     for stale in (HOMEWORKS, []):
         said = run(released, "-c", f"import sys; sys.path[0] = 'tools'; {code}")
         assert said.splitlines()[-1] == str(stale)

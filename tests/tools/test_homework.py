@@ -7,6 +7,7 @@ from pathlib import Path
 
 import homework
 import pytest
+import release
 
 SCRIPT = Path(homework.__file__)
 
@@ -102,15 +103,15 @@ def test_submit_without_a_copy_says_what_there_is(course):
 def test_a_source_that_changes_is_stale_and_a_checkpoint_is_no_source(course):
     config = course / "course" / "nbgrader_config.py"
     config.write_text("")
-    before = homework.fingerprint(course, "hw_x")
+    before = release.fingerprint(course, "hw_x")
     checkpoints = course / "solutions" / "hw_x" / ".ipynb_checkpoints"
     checkpoints.mkdir()
     (checkpoints / "hw_x-checkpoint.ipynb").write_text("old")
-    assert homework.fingerprint(course, "hw_x") == before
+    assert release.fingerprint(course, "hw_x") == before
     (course / "solutions" / "hw_x" / "hw_x.ipynb").write_text("changed")
-    assert homework.fingerprint(course, "hw_x") != before
+    assert release.fingerprint(course, "hw_x") != before
     config.write_text("c = get_config()")
-    assert homework.fingerprint(course, "hw_x") != before
+    assert release.fingerprint(course, "hw_x") != before
 
 
 def test_the_command_line_explains_itself():
