@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = Path("course") / "nbgrader_config.py"  # below the checkout
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
 STUDENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -115,9 +116,11 @@ def verdict(name: str, found: dict[str, list[dict[str, str]]]) -> str:
         return f"{name}: all tests that you see pass."
     if "failed" not in found:
         return f"{name}: cells that are not yours were changed: make renew HW={name}"
-    errors = [error["raw_error"].strip().splitlines() for error in found["failed"]]
-    said = [next((x for x in reversed(lines) if x.strip()), "") for lines in errors]
-    return "\n  ".join([f"{name}: {len(said)} tests don't pass yet", *said])
+    said = []
+    for error in found["failed"]:
+        lines = COLOUR.sub("", error["raw_error"]).strip().splitlines()
+        said.append(lines[-1].rstrip(" :") if lines else "no word of why")
+    return "\n  ".join([f"{name}: {len(said)} of its tests don't pass yet", *said])
 
 
 def submit(student: str, names: list[str], root: Path = ROOT) -> list[str]:
