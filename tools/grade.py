@@ -4,6 +4,7 @@
     python tools/grade.py --cluster tcp://scheduler:8786              on a Dask cluster
     python tools/grade.py feedback        the pages once more, after reading and marking
     python tools/grade.py collect --zip submissions.zip --homework hw_formats
+    python tools/grade.py grades --sheet worksheet.csv --homework hw_formats
     python tools/grade.py demo [--remove]         a made-up class, to have a look around
 
 The work is course/grader's.  Read in order: `main`, `grade`, `homeworks`.
@@ -40,6 +41,7 @@ def main() -> None:
     from course.grader.terms import NoBox
 
     verbs = {"grade": grade, "feedback": feedback, "collect": collect, "demo": demo}
+    verbs["grades"] = grades
     try:
         sys.exit(verbs[arguments.verb](arguments))
     except (OperationalError, InvalidEntry) as error:  # nbgrader wraps some of them
@@ -57,7 +59,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    verbs = ["grade", "feedback", "collect", "demo"]
+    verbs = ["grade", "feedback", "collect", "grades", "demo"]
     parser.add_argument("verb", nargs="?", choices=verbs, default="grade")
     parser.add_argument("--homework", help="only this one")
     parser.add_argument("--student", help="only this one")
@@ -72,7 +74,13 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--zip", type=Path, help="what the LMS gave")
     parser.add_argument("--scheme", help="how it names students, where it can't tell")
-    parser.add_argument("--names", type=Path, help="a CSV: name in the zip, student")
+    parser.add_argument("--names", type=Path, help="a CSV: the LMS's name, student")
+    parser.add_argument("--sheet", type=Path, help="the worksheet that the LMS gave")
+    parser.add_argument("--out", type=Path, help="where the filled one goes")
+    parser.add_argument("--column", help="the header of the column to fill")
+    parser.add_argument(
+        "--scale", action="store_true", help="grades to another maximum"
+    )
     parser.add_argument("--zone", help="of the zip's times, as Europe/Berlin")
     parser.add_argument(
         "--entry-times", action="store_true", help="take the times of the zip's entries"
@@ -159,6 +167,41 @@ def collect(arguments: argparse.Namespace) -> int:
     found = collect(arguments.zip, arguments.homework, COURSE / "submitted", options)
     print(report(found, options, arguments.verbose))
     return int(bool(found.refused or found.missing))
+
+
+def grades(arguments: argparse.Namespace) -> int:
+    """Fill an LMS's worksheet, beside it; 1 if somebody graded is not in it.
+
+    Raises SystemExit where there is no worksheet, homework or gradebook.
+    """
+    from course.grader.gradebook import Gradebook, replace_file
+    from course.grader.worksheets.fill import fill
+    from course.grader.worksheets.layouts import layout
+    from course.grader.worksheets.sheet import Sheet
+    from course.grader.zips.students import Table, read_table
+
+    name, sheet = arguments.homework, arguments.sheet
+    if not sheet or name not in release.sources():
+        names = homework.listed(release.sources())
+        sys.exit(f"Which ones? make grades SHEET=worksheet.csv HW=…, one of: {names}")
+    if not (COURSE / "gradebook.db").exists():
+        sys.exit("Nothing is graded yet: make grade")
+    out = arguments.out or sheet.with_name(f"{sheet.stem}-filled.csv")
+    read = Sheet.read(sheet)
+    place = layout(read, name, arguments.column)
+    with Gradebook(configuration(), COURSE) as book:
+        standings, points = book.standings(name), book.points(name)
+    table = read_table(arguments.names) if arguments.names else Table()
+    filled = fill(read, place, standings, points, table=table, scale=arguments.scale)
+    print(filled.report())
+    if count := read.formulas():
+        print(f"{count} cells could run as formulas: open it in the LMS alone.")
+    if not arguments.dry_run:
+        if out.exists() and out.samefile(sheet):
+            sys.exit("OUT= is the worksheet itself, which stays as the LMS gave it")
+        replace_file(out, read.written(filled.cells))
+        print(f"Upload {out}")
+    return int(not filled.whole)
 
 
 def demo(arguments: argparse.Namespace) -> int:

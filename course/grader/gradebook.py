@@ -31,6 +31,7 @@ from traitlets.config import Config
 from course.grader.pages.renderer import Renderer
 from course.grader.pages.shown import harmless
 from course.grader.terms import Graded
+from course.grader.worksheets.fill import Standing
 
 STAMP = ".graded.json"
 TIME, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's names
@@ -172,6 +173,23 @@ class Gradebook:
         score = max(0.0, submission.score - (submission.late_submission_penalty or 0))
         return score, submission.max_score, not submission.needs_manual_grade
 
+    def standings(self, homework: str) -> dict[str, Standing]:
+        """What each student has whose submission was graded to its end."""
+        found = {}
+        for folder in sorted(self.folder.glob(f"*/{homework}")):
+            student = folder.parent.name
+            if (graded := self.stamp_of(homework, student)) is not None:
+                score, _, read = self.standing(homework, student)
+                found[student] = Standing(score, read and graded.state != "rejected")
+        return found
+
+    def points(self, homework: str) -> tuple[float, float]:
+        """The homework's points, without and with its bonus."""
+        (notebook,) = self.database.find_assignment(homework).notebooks
+        worth = {cell.name: cell.max_score for cell in notebook.grade_cells}
+        bonus = sum(p for name, p in worth.items() if name.startswith("bonus"))
+        return sum(worth.values()) - bonus, sum(worth.values())
+
     def scores(self, homework: str, student: str) -> dict[str, dict]:
         """{grade_id: score, max, comment, manual} of a submission, for its feedback."""
         (notebook,) = self.database.find_submission(homework, student).notebooks
@@ -225,9 +243,14 @@ def everyones(error: BaseException | None) -> bool:
 
 def write(path: Path, text: str) -> None:
     """Write all of `text` or nothing; raises OSError, of a full disk for instance."""
+    replace_file(path, text.encode("utf-8"))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write all of `content` or nothing; raises OSError likewise."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content)
         draft.replace(path)
     except OSError:  # a full disk: what was written of it helps nobody
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -100,6 +101,26 @@ def test_student_code_ran_in_a_box_and_in_no_worker(course, graded):
     who = "the student's code | "
     assert said.startswith(f"{who}1 False\n"), "process 1 of a world of its own"
     assert all(line.startswith(who) for line in said.splitlines()), "its words are its"
+
+
+def test_grades_go_into_the_worksheet_that_the_lms_gave(course, graded, tmp_path):
+    sheet = tmp_path / "a class's grades.csv"
+    head = "OrgDefinedId,Username,hw double Points Grade <Numeric MaxPoints:4>"
+    rows = [f"#{n},#{who},,#" for n, who in enumerate(("stub", "right", "torn", "new"))]
+    sheet.write_text("\n".join([f"{head},End-of-Line Indicator", *rows, ""]), "utf-8")
+    before = sheet.read_bytes()
+    words = ("grades", "--sheet", str(sheet), "--homework", course.name)
+    done = course.run("tools/grade.py", *words)
+    assert done.returncode == 1, "some who were graded are not in the sheet"
+    assert "1 grades are new" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"Not filled.*\(2\):\n  1 \(right\)\n  2 \(torn\)", done.stdout)
+    assert "left as they are (1):\n  3" in done.stdout
+    assert "  late\n" in done.stdout
+    filled = sheet.with_name("a class's grades-filled.csv").read_text("utf-8")
+    assert filled.splitlines()[1:] == [rows[0].replace(",,", ",0,"), *rows[1:]]
+    assert sheet.read_bytes() == before
+    again = course.run("tools/grade.py", *words, "--out", str(sheet))
+    assert again.returncode == 1 and "stays as the LMS gave it" in again.stderr
 
 
 def test_a_second_run_grades_only_what_is_new(course, graded):
