@@ -39,15 +39,15 @@ serve: python ## serve SmolLM2 to clients of OpenAI's API [PORT=8000 ARGS=--help
 	@$(bin)/python -m lib.decode.server $(ARGS) \
 	  $(if $(filter command environment,$(origin PORT)),--port $(call quote,$(PORT)))
 
-renew: python ## take a revised homework, and keep your own beside it [HW=hw_formats]
+renew: python ## take a revised homework, and keep your own beside it [HW=hw_costs]
 	@$(environment)
 	@$(bin)/python tools/homework.py renew $(HW)
 
-validate: python ## run the tests that you see on your homework [HW=hw_formats]
+validate: python ## run the tests that you see on your homework [HW=hw_costs]
 	@$(environment)
 	@$(bin)/python tools/homework.py validate $(HW)
 
-submit: ## hand in, for a trial on one machine [STUDENT=ada HW=hw_formats]
+submit: ## hand in, for a trial on one machine [STUDENT=ada HW=hw_costs]
 	@$(bin)/python tools/homework.py submit --student $(call quote,$(STUDENT)) $(HW)
 
 data: python ## fetch the model and the texts again, where they are damaged

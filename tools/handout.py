@@ -126,10 +126,10 @@ def described(readme: str, whole: str, term: syllabus.Syllabus) -> str:
         lines.append(
             f"| {found[1]} | {found[2]} | {row.homework or ''} | {due} | {rooms} |"
         )
+    first = next((row.homework for row in term.rows if row.homework), "hw_x")
     zone = f"Times are of {term.zone.key}." if term.due_dates() else ""
-    return readme.replace("{map}", "\n".join(lines)).replace(
-        " {due}", f" {zone}".rstrip()
-    )
+    readme = readme.replace("{map}", "\n".join(lines)).replace("{hw}", first)
+    return readme.replace(" {due}", f" {zone}".rstrip())
 
 
 def without(term: syllabus.Syllabus, names: list[str]) -> syllabus.Syllabus:

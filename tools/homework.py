@@ -1,7 +1,7 @@
 """A student's way with homework: course/release → homework/ → course/submitted.
 
     python tools/homework.py start                      working copies, each made once
-    python tools/homework.py renew hw_formats           the new one; the old one is kept
+    python tools/homework.py renew hw_costs             the new one; the old one is kept
     python tools/homework.py validate [hw]              run the tests that you see
     python tools/homework.py submit --student ada [hw]  hand in, on this machine
 
@@ -201,7 +201,7 @@ def main() -> None:
     else:
         brought_up_to_date()
         if arguments.verb == "renew" and not names:
-            sys.exit("Which one? make renew HW=hw_formats")
+            sys.exit("Which one? make renew HW=hw_costs")
         for name in names if arguments.verb == "renew" else ():
             kept = renew(name)
             print(f"{name} is new." + (f" Your work: {kept}" if kept else ""))

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import handout
+import homework
 import pytest
 import release
 import syllabus
@@ -327,6 +328,28 @@ def test_a_student_works_with_it(given, course):
     told = run(given, sys.executable, "tools/homework.py", "start").stdout
     assert "hw_costs was revised since you began; yours is untouched" in told
     assert mine.read_bytes() == before
+
+
+def test_two_handouts_over_each_other(course, tmp_path):
+    term = syllabus.read(course)
+    older = handout.handout(course, term.until(1))
+    newer = handout.handout(course, term)
+
+    def unpack(files):
+        for name, content in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+        return homework.start(tmp_path)
+
+    assert unpack(older) == []
+    mine = tmp_path / "homework" / "hw_costs" / "hw_costs.ipynb"
+    mine.write_text("my work")
+    for files in (newer, older, newer):
+        assert unpack(files) == [], "nothing was revised"
+        assert mine.read_text() == "my work"
+        assert (tmp_path / "homework" / "hw_formats" / "hw_formats.ipynb").is_file()
+        assert (tmp_path / "README.md").read_bytes() == files["README.md"]
+    assert b"hw_formats" not in older["README.md"] + older["Makefile"]
 
 
 def test_it_opens_in_the_lab_and_a_checkout_shows_no_solutions(given, course):
