@@ -305,9 +305,12 @@ def test_a_student_works_with_it(given, course):
     done = run(given, sys.executable, "tools/homework.py", "start")
     assert (done.returncode, done.stderr) == (0, "")
     mine = given / "homework" / "hw_costs" / "hw_costs.ipynb"
-    assert run(given, "make", "test", "HW=hw_x", *HERE).returncode != 0
-    failed = run(given, "make", "test", "HW=hw_costs", *HERE)
+    assert "you have: hw_costs" in run(given, "make", "test", "HW=x", *HERE).stderr
+    torn = given / "homework" / "hw_formats" / "hw_formats.ipynb"
+    torn.write_text('{"cells": [')
+    failed = run(given, "make", "test", *HERE)
     assert failed.returncode != 0
+    assert "hw_formats can't be checked: Notebook does not appear" in failed.stdout
     assert "hw_costs: 9 of its tests don't pass yet\n  NotImplemented" in failed.stdout
     source = json.loads((course / "solutions/hw_costs/hw_costs.ipynb").read_text())
     solved = json.loads(mine.read_text())

@@ -47,6 +47,7 @@ class Sheet:
             ) from None
         if text[:2].startswith("PK"):
             raise ValueError(f"{name} is an Excel file or a zip: export it as CSV")
+        csv.field_size_limit(MAX_BYTES)  # a comment may be long
         separator = separator_of(text)
         try:
             stream = io.StringIO(text, newline="")

@@ -223,6 +223,12 @@ def test_another_maximum_wants_to_be_asked_for():
     assert twelve == {"Participant 12345": "11.5"}
 
 
+def test_a_comment_of_200_kb_is_kept():
+    long = "<p>" + "x" * 200_000 + "</p>"
+    _, _, after = filled(ENGLISH.replace("<p>Line one", long), BOTH)
+    assert long in after[2][-1]
+
+
 def test_a_third_of_a_point_is_not_rounded_away():
     assert grades(ENGLISH, {ADA: 10 / 3}) == {"Participant 12345": "3.33333"}
 
