@@ -9,6 +9,7 @@ one line of a ValueError.  Read in order: `read`, `Syllabus`, `Row`.
 
 import datetime
 import itertools
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,19 +97,23 @@ def parsed(entry: Any, calendar: "Calendar") -> Row:
         raise ValueError(f"{entry!r} in {FILE} names no lecture")
     where = entry["lecture"]
     known(entry, {"week", "lecture", "homework", "points", "bonus", "due"}, where)
-    week, homework = entry.get("week"), entry.get("homework")
+    week: Any = entry.get("week")
+    homework: str | None = entry.get("homework")
     if not is_count(week) or week < 1:
         raise ValueError(f"{where} is in week {week!r}, and weeks count from 1")
     if homework is None:
         if rest := sorted(entry.keys() & {"points", "bonus", "due"}):
             raise ValueError(f"{where} has {rest[0]}, and no homework")
         return Row(week, where)
-    points = [entry.get(key, 0) for key in ("points", "bonus")]
-    if any(isinstance(p, bool) or not isinstance(p, int | float) for p in points):
-        raise ValueError(f"{homework} has points {points}, and they are numbers")
-    if min(points) < 0 or points[0] <= 0:
-        raise ValueError(f"{homework} has points {points}, and must have some")
-    return Row(week, where, homework, *points, calendar.due(week, entry.get("due")))
+    points, bonus = entry.get("points", 0), entry.get("bonus", 0)
+    for worth in (points, bonus):
+        number = isinstance(worth, int | float) and not isinstance(worth, bool)
+        if not (number and 0 <= worth < math.inf):
+            raise ValueError(f"{homework} has points {worth!r}, and that is no number")
+    if not points:
+        raise ValueError(f"{homework} has points 0, and must have some")
+    due = calendar.due(week, entry.get("due"))
+    return Row(week, where, homework, points, bonus, due)
 
 
 def known(entry: dict, keys: set[str], where: str) -> None:

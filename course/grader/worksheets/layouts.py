@@ -72,7 +72,10 @@ def layout(sheet: Sheet, homework: str, column: str | None = None) -> Layout:
 
 
 def moodle(sheet: Sheet, head: list[str], column: str | None) -> Layout:
-    """The grading worksheet of one assignment, in any language."""
+    """The grading worksheet of one assignment, in any language.
+
+    ValueError where not one column is certainly the grade's, or rows speak differently.
+    """
     rows = [(number, row) for number, row in enumerate(sheet.rows) if number and row]
     found = [PARTICIPANT.fullmatch(row[0].strip()) for _, row in rows]
     words = {match["word"] for match in found if match}
@@ -124,7 +127,7 @@ def is_grades(cells: list[str]) -> bool:
 
 
 def canvas(sheet: Sheet, head: list[str], homework: str, column: str | None) -> Layout:
-    """The gradebook's export: one column of many."""
+    """The gradebook's export, a column of many; ValueError without Points Possible."""
     possible = [
         number
         for number, row in enumerate(sheet.rows[:4])
@@ -154,7 +157,7 @@ def canvas(sheet: Sheet, head: list[str], homework: str, column: str | None) -> 
 def brightspace(
     sheet: Sheet, head: list[str], homework: str, column: str | None
 ) -> Layout:
-    """The grades' export, whose last column says that a line ends."""
+    """The grades' export. ValueError without the column that says where a line ends."""
     if "End-of-Line Indicator" not in head:
         raise ValueError("Brightspace wants a column End-of-Line Indicator back")
     place = the_column(head, POINTS_GRADE, homework, column)
@@ -180,6 +183,7 @@ def the_column(
     """Where `homework`'s grades go: the column named so, or the one that is asked for.
 
     "HW formats (67890)" is hw_formats': letters and digits decide, case does not.
+    ValueError where there is none, or there are two.
     """
     items = {
         c: found["item"]

@@ -36,7 +36,11 @@ class Sheet:
 
     @classmethod
     def parse(cls, content: bytes, name: str = "the sheet") -> "Sheet":
-        """The sheet in `content`; `name` is what an error calls it."""
+        """The sheet in `content`; `name` is what a ValueError calls it.
+
+        It is raised for another encoding than UTF-8 or a BOM's, for an Excel file, and
+        for rows that are not as long as the header.
+        """
         bom = next((mark for mark in BOMS if content.startswith(mark)), b"")
         try:
             text = content[len(bom) :].decode(BOMS.get(bom, "utf-8"))
