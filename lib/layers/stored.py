@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import lib.prune  # noqa: F401 - whose kinds of matrices it may hold
 from lib.quant.method import Quantized
+from lib.quant.rotations.incoherence import Incoherent
 from lib.quant.serialize import Metadata, deserialize
 
 
@@ -40,7 +41,7 @@ class Held(nn.Module):
 
 
 class StoredMatrix(Held):
-    """Ŵ by `serialize`; it multiplies nothing by itself."""
+    """Ŵ by `serialize`; where it is rotated, x and y are, and never the matrix."""
 
     def __init__(self, tensors: dict[str, Tensor], metadata: Metadata) -> None:
         super().__init__(tensors)
@@ -56,5 +57,9 @@ class StoredMatrix(Held):
         return w if dtype is None else w.to(dtype)
 
     def suits(self, x: Float[Tensor, "... cols"]) -> bool:
-        """There is no product with packed tensors: unpack them."""
-        return False
+        """A rotated matrix has a product of its own; the others are unpacked."""
+        return isinstance(self.quantized(), Incoherent)
+
+    def forward(self, x: Float[Tensor, "... cols"]) -> Float[Tensor, "... rows"]:
+        """y = Ŵ x in the dtype of x, by the matrix's own product."""
+        return self.quantized().product(x)

@@ -12,6 +12,7 @@ Source: Frantar et al. 2022, arXiv:2210.17323, section 3; Hassibi & Stork 1992 f
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -74,9 +75,21 @@ class Hessian:
         moved._absolute = self._seen(self._absolute, "mean |x|").to(device)
         return moved
 
+    def after(self, rotation: Callable[[Tensor], Tensor]) -> "Hessian":
+        """The moment of `rotation(x)`, an orthogonal map of the last dimension.
+
+        What becomes of mean |x| no second moment tells: asking for it is refused.
+        """
+        turned = Hessian(self.features)
+        turned.samples = self.samples
+        turned._sum = rotation(rotation(self._seen(self._sum, "H")).T)
+        return turned
+
     def _seen(self, total: Tensor | None, what: str) -> Tensor:
         if total is None or self.samples == 0:
-            raise ValueError(f"0 calibration tokens were added: {what} is undefined")
+            raise ValueError(
+                f"{self.samples} calibration tokens were added: {what} is undefined"
+            )
         return total
 
 

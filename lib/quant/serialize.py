@@ -4,6 +4,8 @@
     SparseGrouped  codes   scale, zero: codes, low, step   starts, columns, outliers
     FourBit        packed   scales (fp32, or 8 bits and a second level)
     Ternary        packed (five trits a byte)   scale (fp16)
+    Coded          packed (eight weights in b bytes)   scale (fp32)   [order]
+    Incoherent     the inner matrix's tensors   left, right: a bit for each sign
 
 Nothing is kept that dequantization does not need, and `deserialize(*serialize(q))`
 dequantizes to what q does, bit for bit. A new kind of matrix adds a line to `KINDS`.
@@ -21,7 +23,10 @@ from torch import Tensor
 from lib.quant.aware.ternary import Ternary
 from lib.quant.codebooks.double import DoubleScales
 from lib.quant.codebooks.normal_float import FourBit
+from lib.quant.lattices.coded import Coded
+from lib.quant.lattices.codes import E8Code, ScalarCode
 from lib.quant.method import Quantized
+from lib.quant.rotations.incoherence import Incoherent, SignedHadamard
 from lib.quant.solvers.spqr import Bilevel, SparseGrouped
 from lib.quant.uniform.grid import Grid
 from lib.quant.uniform.grouped import Grouped, index_dtype
@@ -171,6 +176,43 @@ def _read_ternary(tensors: Tensors, metadata: Metadata) -> Ternary:
     return Ternary(tensors["packed"], tensors["scale"], metadata["shape"][1])
 
 
+CODES = {"e8": E8Code, "scalar": ScalarCode}
+
+
+def _write_coded(q: Coded) -> tuple[Tensors, Metadata]:
+    code = next(name for name, of in CODES.items() if type(q.code) is of)
+    metadata = {"shape": list(q.shape), "code": code, "bits": q.code.bits}
+    tensors = {"packed": q.packed, "scale": q.scale.float()}
+    return tensors | _write_order(q.order), metadata
+
+
+def _read_coded(tensors: Tensors, metadata: Metadata) -> Coded:
+    code = CODES[metadata["code"]](metadata["bits"])
+    shape, order = tuple(metadata["shape"]), _read_order(tensors)
+    return Coded(tensors["packed"], tensors["scale"], code, shape, order)
+
+
+INNER = "inner_"  # before the names of the tensors of a matrix within a matrix
+
+
+def _write_incoherent(q: Incoherent) -> tuple[Tensors, Metadata]:
+    tensors, inner = serialize(q.inner)
+    tensors = {INNER + name: tensor for name, tensor in tensors.items()}
+    for side in ("left", "right"):
+        negative = getattr(q, side).signs < 0
+        tensors[side] = pack(negative.to(torch.uint8), 1)
+    return tensors, {"shape": inner["shape"], "inner": inner}
+
+
+def _read_incoherent(tensors: Tensors, metadata: Metadata) -> Incoherent:
+    own = {k.removeprefix(INNER): t for k, t in tensors.items() if k.startswith(INNER)}
+    left, right = (
+        SignedHadamard(1.0 - 2.0 * unpack(tensors[side], 1, size))
+        for side, size in zip(("left", "right"), metadata["shape"], strict=True)
+    )
+    return Incoherent(deserialize(own, metadata["inner"]), left, right)
+
+
 def _write_order(order: Tensor | None) -> Tensors:
     return {} if order is None else {"order": order.to(index_dtype(len(order)))}
 
@@ -193,4 +235,6 @@ KINDS = {
     "sparse": Kind(SparseGrouped, _write_sparse, _read_sparse),
     "four_bit": Kind(FourBit, _write_four_bit, _read_four_bit),
     "ternary": Kind(Ternary, _write_ternary, _read_ternary),
+    "coded": Kind(Coded, _write_coded, _read_coded),
+    "incoherent": Kind(Incoherent, _write_incoherent, _read_incoherent),
 }

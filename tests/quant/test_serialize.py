@@ -10,7 +10,10 @@ from lib.prune.sparsegpt import SparseGPT
 from lib.quant.aware.ternary import BitNet158
 from lib.quant.codebooks.normal_float import quantize_4bit
 from lib.quant.hessian import Hessian
+from lib.quant.lattices.coded import BlockLDLQ, quip_sharp
+from lib.quant.lattices.codes import E8Code, ScalarCode
 from lib.quant.method import Method, Quantized
+from lib.quant.rotations.incoherence import Incoherence
 from lib.quant.serialize import KINDS, deserialize, serialize
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.spqr import SpQR, spqr
@@ -62,6 +65,19 @@ CASES = {
     "ternary": [
         lambda w, h: BitNet158().quantize(w),
         lambda w, h: BitNet158().quantize(w[:3, :7]),
+    ],
+    "coded": [
+        *(
+            lambda w, h, b=bits: BlockLDLQ(code=E8Code(b)).quantize(w, inputs())
+            for bits in (2, 3, 4)
+        ),
+        lambda w, h: BlockLDLQ(code=ScalarCode(3), act_order=True).quantize(
+            w, inputs()
+        ),
+    ],
+    "incoherent": [
+        lambda w, h: quip_sharp(3).quantize(w, inputs()),
+        lambda w, h: Incoherence(GPTQ(3, 8), seed=1).quantize(w[:12], inputs()),
     ],
     "bitmap": [
         lambda w, h: Magnitude(0.3).quantize(w, None),
