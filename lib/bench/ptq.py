@@ -1,7 +1,8 @@
-"""The tables of lecture 06: perplexity against bits for every post-training method.
+"""The tables of lectures 06 and 07: perplexity against bits after training.
 
     python -m lib.bench ptq_perplexity --device cuda --workers 12
     python -m lib.bench ptq_best --workers 2
+    python -m lib.bench ptq_vectors --device cuda --workers 15    # lecture 07
     python -m lib.bench ptq_perplexity --tables methods --methods float32   # one row
 
 Every row quantizes all linear layers of SmolLM2 but the tied head, and is measured on
@@ -38,8 +39,10 @@ from lib.models.packed_file import dense
 from lib.models.quantize import Report, quantize_model
 from lib.progress import progress
 from lib.quant.hessian import Hessian
+from lib.quant.method import Method
 
 TEXTS = {
+    "hamlet_short": EvaluationProtocol("hamlet", tokens=1024),
     "hamlet": EvaluationProtocol("hamlet"),
     "hamlet_longer": EvaluationProtocol(
         "hamlet", tokens=16_384
@@ -73,6 +76,7 @@ def measure(job: Job, device: str) -> dict[str, Any]:
         )
         row |= {
             "settings": _plain(asdict(job.method)),
+            "made_by": repr(job.method),  # methods within methods, by name
             "bits_per_weight": report.bits_per_weight,
             "seconds": time.perf_counter() - began,
             "mean_layer_error": _mean_error(report),
@@ -109,13 +113,12 @@ def _mean_error(report: Report) -> float | None:
     return None if None in errors else sum(errors) / len(errors)
 
 
-class _OnProcessor:
+class _OnProcessor(Method):
     """A method whose layers are quantized on the processor, wherever the model is."""
 
-    def __init__(self, method: Any) -> None:
+    def __init__(self, method: Method) -> None:
         self.method, self.calibrated = method, method.calibrated
-        if hasattr(method, "prepare"):
-            self.prepare = method.prepare
+        self.prepare, self.check = method.prepare, method.check
 
     def quantize(self, w: Tensor, inputs: Hessian | None) -> Any:
         """Move, then quantize."""

@@ -10,6 +10,9 @@ from typing import Any
 
 from lib.models.rescale import AWQ
 from lib.quant.codebooks.normal_float import NormalFloat
+from lib.quant.lattices.coded import BlockLDLQ, quip_sharp
+from lib.quant.lattices.codes import ScalarCode
+from lib.quant.rotations.incoherence import Incoherence
 from lib.quant.solvers.gptq import GPTQ
 from lib.quant.solvers.spqr import SpQR
 from lib.quant.uniform.grouped import RoundToNearest
@@ -19,6 +22,7 @@ TABLES = {  # of each benchmark
         *("methods", "groups", "calibration", "count", "settings", "travel"),
     ),
     "ptq_best": ("best",),
+    "ptq_vectors": ("vectors",),
 }
 BEST = {"act_order": True, "static_groups": True, "candidates": 16}
 
@@ -44,6 +48,7 @@ def jobs(*tables: str) -> list[Job]:
         *_settings(),
         *_travel(),
         *_best(),
+        *_vectors(),
     ]
     chosen = [job for job in rows if not tables or job.table in tables]
     return sorted(
@@ -135,3 +140,19 @@ def _best() -> Iterator[Job]:
         yield Job("best", GPTQ(3), seed=seed)
     for seed in (1, 2):
         yield Job("best", GPTQ(3, 64, **BEST), seed=seed)
+
+
+def _vectors() -> Iterator[Job]:
+    """QuIP#, without one part after the other, beside GPTQ at nearly equal bits."""
+    yield Job("vectors", None)
+    yield Job("vectors", GPTQ(2, 64, **BEST))
+    for bits in (2, 3, 4):
+        yield Job("vectors", GPTQ(bits, 192, **BEST))
+        yield Job("vectors", quip_sharp(bits))
+    for bits in (2, 3):
+        yield Job("vectors", Incoherence(BlockLDLQ(code=ScalarCode(bits))))
+    for seed in (1, 2):
+        yield Job("vectors", quip_sharp(2, seed=seed))
+    yield Job("vectors", Incoherence(GPTQ(2, 192, **BEST)))
+    yield Job("vectors", Incoherence(BlockLDLQ(feedback=False)))
+    yield Job("vectors", BlockLDLQ())

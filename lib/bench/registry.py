@@ -196,6 +196,13 @@ BENCHMARKS = {
             "ptq_perplexity",
         ),
         Benchmark(
+            "ptq_vectors",
+            "lib.bench.ptq",
+            "perplexity at 2, 3 and 4 bits: QuIP#, its parts, and GPTQ",
+            "CPU",
+            "ptq_vectors",
+        ),
+        Benchmark(
             "ptq_best",
             "lib.bench.ptq",
             "the same of GPTQ's best settings, beside what they beat",
