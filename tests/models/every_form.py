@@ -26,7 +26,11 @@ def dense_form(model, method, tokens, folder):
     assert size == path.stat().st_size
     loaded = load_quantized(LlamaForCausalLM(fresh.config).eval(), path)
     assert torch.equal(loaded(tokens).logits, logits)
-    assert torch.equal(dense(model)(tokens).logits, logits)
+    rotated = any(p.metadata["kind"] == "incoherent" for p in packed)
+    other = dense(model)(tokens).logits  # of Ŵ, where the packed layer rotates x
+    assert (
+        torch.allclose(other, logits, atol=1e-5) if rotated else (other == logits).all()
+    )
     return model
 
 

@@ -12,6 +12,8 @@ from lib.models.walk import linear_layers
 from lib.quant.aware.ternary import BitNet158
 from lib.quant.codebooks.normal_float import NormalFloat
 from lib.quant.hessian import Hessian
+from lib.quant.lattices.coded import quip_sharp
+from lib.quant.rotations.incoherence import Incoherence
 from lib.quant.serialize import deserialize
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.spqr import SpQR
@@ -29,6 +31,8 @@ METHODS = [
     GPTQ(3, 8, act_order=True, symmetric=True),
     SpQR(3, 8, constant_rows=8),
     SpQR(2, 8, constant_rows=8, act_order=True),
+    quip_sharp(2),
+    Incoherence(GPTQ(3, 8, act_order=True), seed=1),
 ]
 DOWN = "model.layers.1.mlp.down_proj"
 
