@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 import lib.prune  # noqa: F401 - whose kinds of matrices it may hold
 from lib.quant.method import Quantized
-from lib.quant.rotations.incoherence import Incoherent
 from lib.quant.serialize import Metadata, deserialize
 
 
@@ -58,7 +57,7 @@ class StoredMatrix(Held):
 
     def suits(self, x: Float[Tensor, "... cols"]) -> bool:
         """A rotated matrix has a product of its own; the others are unpacked."""
-        return isinstance(self.quantized(), Incoherent)
+        return self.metadata["kind"] == "incoherent"
 
     def forward(self, x: Float[Tensor, "... cols"]) -> Float[Tensor, "... rows"]:
         """y = Ŵ x in the dtype of x, by the matrix's own product."""
