@@ -2,7 +2,7 @@
 
     x ≈ decode(codes),  x ~ N(0, 1);  mean squared error against bits, at 2 bits:
     ScalarCode   Lloyd-Max levels, a weight at a time              0.1175
-    E8Code       E8P, eight weights at a time                      0.0912
+    E8Code       E8P, eight weights at a time                      0.0914
     D(R) = 2^(−2R), a limit of every code of any length            0.0625
 
 E8Code goes to 3 and 4 bits as QuIP# does, in two steps: what E8P leaves over is coded

@@ -17,7 +17,7 @@ quarters wins. Guarantee: exact (a test searches them all).
 
 Read in order: `patterns`, `decode_e8p`, `nearest_e8p`, `codebook`.
 Source: Tseng et al. 2024 (QuIP#), arXiv:2402.04396, section 4.2 and appendix C. Which
-29 are taken makes no difference that a million samples could show.
+29 are taken moves the error for N(0, 1), 0.0914, by 0.0001 (four million weights).
 """
 
 from functools import cache
