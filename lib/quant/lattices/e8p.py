@@ -12,7 +12,9 @@ the 56 with five 3/2 and three ½, whose ‖x‖² is 12.
 The nearest of the 65,536 points is found without a search over them. Of all orders of a
 pattern the one that follows the order of |x| is best (rearrangement), and a sign that
 parity forces costs least where |x| is least. So the 227 are seven shapes, tried on the
-sorted |x|; the 29 are no whole shape, and are tried one by one. The nearer of both
+sorted |x|; the 29 are no whole shape, and are tried one by one. (Where one of those has
+3/2 at the least |x| and parity forces a sign, ½ in its place is a pattern of the 227,
+needs no such sign, and is nearer: so it is always a ½ that flips.) The nearer of both
 quarters wins. Guarantee: exact (a test searches them all).
 
 Read in order: `patterns`, `decode_e8p`, `nearest_e8p`, `codebook`.
@@ -90,28 +92,27 @@ def _best_pattern(
     """The largest ⟨x, y⟩ − ‖x‖²/2 over x in D̂8's patterns with signs, and its |x|."""
     size = y.abs()
     falling, order = size.sort(1, descending=True)
-    odd = (y < 0).sum(1, keepdim=True) % 2  # of signs; an odd Σ |x_i| wants an odd one
     shapes, longest = SHAPES.to(y), patterns().to(y)[WHOLE:]
-    gain = falling @ shapes.T - shapes.square().sum(1) / 2
-    gain -= falling[:, -1:] * (shapes.sum(1) % 2 != odd)
-    best, shape = gain.max(1)
-    forced = 2 * (size[:, None] * longest).amin(-1)  # (n, 29)
-    gain = size @ longest.T - longest[0].square().sum() / 2
-    gain -= forced * (longest.sum(1) % 2 != odd)
-    other, which = gain.max(1)
+    table = torch.cat([shapes, longest])
+    gain = torch.cat([falling @ shapes.T, size @ longest.T], 1)
+    odd = (y < 0).sum(1, keepdim=True) % 2  # of signs; an odd Σ |x_i| wants an odd one
+    forced = table.sum(1) % 2 != odd  # a sign of the least y_i, with |x_i| = ½
+    gain -= table.square().sum(1) / 2 + forced * falling[:, -1:]
+    best, which = gain.max(1)
+    shape = which.clamp(max=len(shapes) - 1)
     spread = torch.empty_like(y).scatter_(1, order, shapes[shape])
-    index = torch.where(other > best, WHOLE + which, _index_of(spread))
-    return torch.maximum(best, other), index
+    later = which - len(shapes)
+    return best, torch.where(later >= 0, WHOLE + later, _index_of(spread))
 
 
 def _signs(
     y: Float[Tensor, "n 8"], pattern: Float[Tensor, "n 8"]
 ) -> Bool[Tensor, "n 8"]:
-    """Where x is negative: as y is, but where parity forces one, the cheapest flips."""
+    """Where x is negative: as y is, and the least y_i other where parity forces it."""
     negative = y < 0
     wrong = (negative.sum(1) + pattern.sum(1)) % 2 != 0
-    cheapest = (pattern * y.abs()).argmin(1, keepdim=True)
-    return negative ^ torch.zeros_like(negative).scatter_(1, cheapest, wrong[:, None])
+    least = y.abs().argmin(1, keepdim=True)
+    return negative ^ torch.zeros_like(negative).scatter_(1, least, wrong[:, None])
 
 
 def _index_of(pattern: Float[Tensor, "n 8"]) -> Int[Tensor, " n"]:

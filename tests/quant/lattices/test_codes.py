@@ -1,5 +1,7 @@
 """E8P finds the nearest of its 65,536 points, and codes weights in the bits it says."""
 
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -48,6 +50,14 @@ def test_no_point_of_its_half_is_shorter_than_what_was_left_out():
     assert counts[1].tolist() == [1, 8, 28, 64, 126, 29]
 
 
+def test_the_table_is_in_the_order_that_files_rely_on():
+    every = product((0.5, 1.5, 2.5), repeat=8)
+    rows = [(sum(v * v for v in row), max(row), row) for row in every]
+    whole = [row for squared, _, row in rows if squared <= 10]
+    longest = [row for squared, top, row in rows if squared == 12 and top == 1.5]
+    assert [tuple(row) for row in patterns().tolist()] == whole + longest[:29]
+
+
 def test_every_code_is_its_points_own():
     assert torch.equal(nearest_e8p(POINTS), every_code())
 
@@ -56,6 +66,8 @@ def test_every_code_is_its_points_own():
 def test_the_fast_search_finds_what_a_search_of_all_points_finds(spread, generator):
     x = spread * torch.randn(200, 8, generator=generator, dtype=torch.float64)
     points = POINTS.double()
+    far = torch.randint(227 * 256, 2**16, (200,), generator=generator)  # of the 29
+    x = torch.cat([x, 1.2 * points[far] + x])
     best = (points.square().sum(1) - 2 * x @ points.T).amin(1) + x.square().sum(1)
     found = decode_e8p(nearest_e8p(x)).double()
     torch.testing.assert_close((x - found).square().sum(1), best, atol=1e-9, rtol=0)
