@@ -7,20 +7,25 @@ that each call finds its own gone; a graph takes Python and the launches out of 
 time, and enough calls in it the start of the graph. On a CPU the calls are timed by the
 clock, a few times: no claims.
 
-Read in order: `copies_past_cache`, `microseconds`, `microseconds_of_a_loop`,
-`bandwidth`.
+Back to back a kernel's neighbours are its own kind. In a model they mostly are not: so
+`microseconds_in_company` puts an ordinary small kernel between two calls, and takes its
+time off.
+
+Read in order: `copies_past_cache`, `microseconds`, `microseconds_in_company`,
+`microseconds_of_a_loop`, `bandwidth`.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import torch
 
 REPLAYS = 25
 GRAPH_MICROSECONDS = 1000  # at least, for some 5 of them are a graph's start
 CPU_RUNS = 3
+SMALL = 4096  # numbers of the kernel in between, which takes about 1.1 µs
 
 
 def copies_past_cache(nbytes: int) -> int:
@@ -44,6 +49,20 @@ def microseconds(calls: Sequence[Callable[[], object]]) -> float:
     once = _of_graph(calls, replays=3)
     rounds = min(32, max(1, round(GRAPH_MICROSECONDS / (once * len(calls)))))
     return _of_graph(list(calls) * rounds, REPLAYS)
+
+
+def microseconds_in_company(calls: Sequence[Callable[[], object]]) -> float:
+    """Median time of a call between two kernels of 4,096 additions, without theirs.
+
+    Ordinary kernels, which know nothing of programmatic launches. On a CPU as
+    `microseconds`.
+    """
+    if not torch.cuda.is_available():
+        return microseconds(calls)
+    few = torch.zeros(SMALL, device="cuda")
+    between = partial(few.add_, 1)
+    pairs = [lambda call=call: (call(), between()) for call in calls]
+    return microseconds(pairs) - microseconds([between] * 32)
 
 
 def _of_graph(calls: Sequence[Callable[[], object]], replays: int) -> float:

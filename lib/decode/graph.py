@@ -34,6 +34,7 @@ from lib.decode.kivi import SealedBlocks
 from lib.decode.llama import Llama
 from lib.decode.paged import BLOCK, PagedCache
 from lib.kernels.attend import Blocks, attended
+from lib.kernels.core.compiler import chained
 from lib.kernels.ends import (
     Dense,
     Matrix,
@@ -153,6 +154,7 @@ class Writer:
                 self.step()
             self.graph = graph
 
+    @chained()
     def step(self) -> None:
         """The pass, from the last token of every text to the next."""
         stream = embedded(self.texts, self.lengths, self.table, self.first)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from lib.bench import recall, timing
 from lib.bench.kernels import (
@@ -25,6 +26,7 @@ from lib.bench.kernels.rows import Row, measured, tabulated, tuning_cases
 from lib.bench.record import commit_here
 from lib.bench.registry import main
 from lib.bench.tokens import table
+from lib.kernels.core import compiler
 from lib.kernels.core.tiles import Tile
 
 OPERATIONS = (
@@ -57,6 +59,25 @@ def test_a_failing_baseline_is_noted_and_the_others_are_timed():
     assert row.baselines["absent"].endswith("No module named 'no_such_package'")
     assert row.baselines["works"] == row.best_baseline > 0
     assert row.baselines["timed"] == 1e9
+
+
+def test_company_is_timed_with_and_without_a_chain(monkeypatch):
+    """Its neighbours' time is taken off, and chained is what says so."""
+    monkeypatch.setattr(compiler, "_capability", lambda _: (9, 0))
+    with FakeTensorMode():
+        hopper = torch.ones(1, device="cuda")
+    early = compiler.pdl_options
+
+    def clock(calls):
+        return 5.0 + early(hopper)["PDL"] + len(calls)
+
+    monkeypatch.setattr(rows, "microseconds", clock)
+    monkeypatch.setattr(rows, "microseconds_in_company", lambda c: 10 + clock(c))
+    row = rows.in_company(Row("", 1, 1, 1, 1), [int, int], {"a": lambda: [int]})
+    assert row.company == {
+        **{"ours": 17, "ours chained": 18, "ours alone": 7, "ours chained alone": 8},
+        **{"a": 16, "a alone": 6},
+    }
 
 
 def test_ratios_are_what_they_say(monkeypatch):
@@ -99,6 +120,15 @@ def test_the_command_names_its_benchmarks():
     assert {"nf4_dequantize", "ptq_best"} <= set(run().stdout.split())
     unknown = run("int5")
     assert unknown.returncode == 2 and "no benchmark 'int5'" in unknown.stderr
+
+
+def test_company_has_a_file_of_its_own(tmp_path):
+    words = ["int4", "--company", "--sizes", "128x256", "--tokens", "1"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    (path,) = tmp_path.iterdir()
+    (row,) = recall(path.stem, folder=tmp_path).results["rows"]
+    assert path.stem.endswith("_company") and row["error"] is None
+    assert min(row["company"][f"ours{how}"] for how in ("", " chained alone")) > 0
 
 
 @pytest.mark.parametrize("given", [[], ["--commit", "1a2b3c4"]])

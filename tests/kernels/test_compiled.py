@@ -44,13 +44,16 @@ print(json.dumps(dict(zip(names, texts, strict=True))))
 """
 
 
-PTX_OF_A_STEP = """
+PTX_OF_MORE = """
 import json, triton
 from lib.kernels.attend import cases as attend
 from lib.kernels.ends import cases as ends
+from lib.kernels.int4 import cases as int4
+from lib.kernels.int8 import cases as int8
+from lib.kernels.wanda import cases as wanda
 made, compile = [], triton.compile
 triton.compile = lambda *args: made.append(compile(*args)) or made[-1]
-names = [case.name for cases in (ends, attend) for case in cases.cases()]
+names = [case.name for cases in (%s) for case in cases.cases()]
 texts = [one.asm["ptx"] for one in made]
 print(json.dumps(dict(zip(names, texts, strict=True))))
 """
@@ -219,7 +222,7 @@ def test_an_end_leaves_its_product_as_it_was(kernels):
 @pytest.fixture(scope="module")
 def step():
     """The assembly of every kernel of a step."""
-    return told("-c", PTX_OF_A_STEP)
+    return told("-c", PTX_OF_MORE % "ends, attend")
 
 
 def test_a_chain_s_kernels_let_the_next_one_start_before_they_wait(step):
@@ -228,6 +231,21 @@ def test_a_chain_s_kernels_let_the_next_one_start_before_they_wait(step):
     for name, text in step.items():
         launch, wait = (text.index(f"griddepcontrol.{w}") for w in WORDS)
         assert (launch < wait) == (name != "ends_embed"), name
+
+
+def test_a_small_kernel_lets_the_next_one_start_before_it_waits():
+    """`pdl_wait` alone is for products, which leave no place while they work."""
+    texts = told("-c", PTX_OF_MORE % "int4, int8, wanda") | told("-c", PTX_OF_NF4)
+    small = ("sum_splits", "int8_mark", "int8_encode", "nf4_dequantize", "_row")
+    seen = set()
+    for name, text in texts.items():
+        if "griddepcontrol" not in text:
+            continue
+        launch, wait = (text.index(f"griddepcontrol.{w}") for w in WORDS)
+        kinds = {kind for kind in small if kind in name}
+        assert (launch < wait) == bool(kinds), name
+        seen |= kinds
+    assert seen == set(small)
 
 
 def test_what_depends_on_no_other_kernel_is_read_before_the_wait(step):

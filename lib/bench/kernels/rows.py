@@ -1,7 +1,7 @@
 """A row of a kernel's table: our time, the baselines' times, the floor, the error.
 
-Read in order: `Row`, `measured`, `attempt`, `line`; and for --tune `Case`,
-`tuning_cases`, `best_tiles`.
+Read in order: `Row`, `measured`, `in_company`, `attempt`, `line`; and for --tune
+`Case`, `tuning_cases`, `best_tiles`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.timing import bandwidth, microseconds
+from lib.bench.timing import bandwidth, microseconds, microseconds_in_company
+from lib.kernels.core.compiler import chained
 from lib.kernels.core.tiles import MEASURED, Tile, bucket, save
 
 Calls = Sequence[Callable[[], object]]
@@ -34,6 +35,7 @@ class Row:
     error: str | None = None
     tile: str = ""
     flops: int = 0  # where products, not bytes, may be what takes the time
+    company: dict[str, float | str] = field(default_factory=dict)  # `in_company`
 
     @property
     def floor(self) -> float | None:
@@ -76,11 +78,31 @@ def measured(
     return row
 
 
-def attempt(make: Callable[[], Calls | float]) -> float | str:
-    """The baseline's time, or why there is none."""
+def in_company(row: Row, calls: Calls, baselines: dict[str, Any]) -> Row:
+    """Fill in `company`: ours and the baselines beside ordinary kernels and alone.
+
+    "NAME" is launched plainly between two ordinary small kernels, whose time is taken
+    off; "NAME alone" back to back. Ours again "chained": there the small kernels are
+    no part of the chain, alone they are its own kind.
+    """
+    ways = {"": microseconds_in_company, " alone": microseconds}
+    for how, clock in ways.items():
+        row.company[f"ours{how}"] = clock(calls)
+        with chained():
+            row.company[f"ours chained{how}"] = clock(calls)
+    for name, make in baselines.items():
+        for how, clock in ways.items():
+            row.company[f"{name}{how}"] = attempt(make, clock)
+    return row
+
+
+def attempt(
+    make: Callable[[], Calls | float], clock: Callable[[Calls], float] | None = None
+) -> float | str:
+    """The baseline's time by `clock`, or back to back; or why there is none."""
     try:
         made = make()
-        return made if isinstance(made, float) else microseconds(made)
+        return made if isinstance(made, float) else (clock or microseconds)(made)
     except Exception as problem:
         return attempt_text(problem)
 
@@ -118,7 +140,7 @@ def line(row: Row) -> str:
     for key in ("of_floor", "times_best_baseline"):
         if facts[key]:
             text += f"  {key} {facts[key]:.2f}"
-    for baseline, time in row.baselines.items():
+    for baseline, time in (row.baselines | row.company).items():
         text += f"  {baseline} {time:.1f}" if isinstance(time, float) else ""
     return text
 
@@ -128,7 +150,7 @@ def missing(rows: Sequence[Row]) -> str:
     reasons = {
         f"{baseline}: {why}"
         for row in rows
-        for baseline, why in row.baselines.items()
+        for baseline, why in (row.baselines | row.company).items()
         if isinstance(why, str)
     }
     return "\n".join(sorted(reasons))

@@ -1,6 +1,7 @@
 """A kernel's table: beside the libraries that people use, and beside the floor.
 
     python -m lib.bench int4 --sizes 4096x4096 8192x8192 --tokens 1 16
+    python -m lib.bench int4 --company          # in a row of its own, and in company
     python -m lib.bench int4 --tune             # choose tiles, and measure nothing
     python -m lib.bench int4 --commit 1a2b3c4   # of a copy that git does not know
     python -m lib.bench kernels                 # all of them
@@ -16,6 +17,7 @@ Commit that table before measuring: a run is refused where it differs from the c
 
 import argparse
 import importlib
+from dataclasses import replace
 from types import ModuleType
 
 import torch
@@ -28,7 +30,8 @@ PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing not counted; "
     "floor: bytes over the best bandwidth of a 1 GiB sum, and a copy counted both "
     "ways; a baseline called …_loop has no graph: events around a loop, launches and "
-    "waits too"
+    "waits too; company: an ordinary kernel of 4,096 additions between two calls, and "
+    "its time taken off"
 )
 SIZES = ((4096, 4096), (8192, 8192))
 CPU_SIZES = ((256, 256),)
@@ -38,6 +41,10 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """Which sizes and how many tokens; or tiles instead of a measurement."""
     parser.add_argument("--sizes", nargs="+", type=size, help="rows x columns")
     parser.add_argument("--tokens", nargs="+", type=int, help="rows of x")
+    if hasattr(_module(name), "company"):
+        say = f"between ordinary kernels too, into {name}_company.json"
+        parser.add_argument("--company", action="store_true", help=say)
+    parser.set_defaults(company=False)
     parser.add_argument(
         "--tune", action="store_true", help="choose tiles, and measure nothing"
     )
@@ -56,7 +63,10 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     how = PROTOCOL if gpu else "on a CPU, by the clock: no claims"
     rows: list[Row] = []
     print(f"{name}: microseconds", flush=True)
-    for row in _module(name).measure(*_cases(name, options)):
+    measure = _module(name).measure
+    if options.company:
+        run, measure = replace(run, name=f"{run.name}_company"), _module(name).company
+    for row in measure(*_cases(name, options)):
         rows.append(row)
         print(line(row), flush=True)
         results["rows"] = tabulated(rows)
@@ -83,6 +93,9 @@ def _cases(
     name: str, options: argparse.Namespace
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """The sizes and the numbers of tokens that are asked for, or this machine's."""
-    gpu, known = torch.cuda.is_available(), _module(name).TOKENS
-    sizes = options.sizes or (SIZES if gpu else CPU_SIZES)
+    module = _module(name)
+    gpu, known = torch.cuda.is_available(), module.TOKENS
+    usual = module.COMPANY_SIZES if options.company else SIZES
+    known = module.COMPANY_TOKENS if options.company else known
+    sizes = options.sizes or (usual if gpu else CPU_SIZES)
     return sizes, options.tokens or (known if gpu else known[:1])

@@ -35,8 +35,10 @@ VARY = ("M", "chunks", "groups", "chunks_per_split")
 
 @triton.jit
 @no_type_check
-def pdl_wait(PDL: tl.constexpr):
+def pdl_wait(PDL: tl.constexpr, FIRST_LAUNCH: tl.constexpr = False):
     """Wait for the kernel before this one, then let the GPU start the one after it.
+
+    Or, where the kernel is small, FIRST_LAUNCH (as `pdl_launch` has it), then wait.
 
     With programmatic dependent launch (PDL) a kernel's programs may start while the
     kernel before it, in the same stream, still runs. What a program does before this
@@ -47,9 +49,12 @@ def pdl_wait(PDL: tl.constexpr):
     kernel's programs leave them; they wait in their own `pdl_wait`. Without PDL the
     launch itself waits, and this does nothing.
     """
+    if FIRST_LAUNCH:
+        pdl_launch(PDL)
     if PDL:
         gdc_wait()
-        gdc_launch_dependents()
+        if not FIRST_LAUNCH:
+            gdc_launch_dependents()
 
 
 @triton.jit
@@ -202,7 +207,7 @@ def sum_splits(
 
     So the bits are the same in every run.
     """
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     offset = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = offset < size
     total = tl.zeros((BLOCK,), tl.float32)
@@ -218,6 +223,6 @@ def summed(parts: Tensor, dtype: torch.dtype) -> Tensor:
     y = parts.new_empty(shape, dtype=dtype)
     block = 256
     grid = (triton.cdiv(y.numel(), block),)
-    block = {"BLOCK": block, "num_warps": 2} | pdl_options(parts)
+    block = {"BLOCK": block, "num_warps": 2} | pdl_options(parts, follows=True)
     sum_splits[grid](parts, y, y.numel(), SPLITS=splits, **block)
     return y

@@ -8,9 +8,12 @@ A kernel is written as if Triton were always there:
     @no_type_check          # shapes inside a kernel are Triton's business
     def _kernel(x, y, N, BLOCK: tl.constexpr): ...
 
-Read in order: `INTERPRETED`, `require_triton`, `widened`, `pdl_options`.
+Read in order: `INTERPRETED`, `require_triton`, `widened`; `chained`, `pdl_options`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from types import SimpleNamespace
 from typing import no_type_check
@@ -35,6 +38,7 @@ except ImportError as error:  # macOS, Windows, or no GPU extra
 __all__ = [
     "INTERPRETED",
     "MISSING",
+    "chained",
     "gdc_launch_dependents",
     "gdc_wait",
     "no_type_check",
@@ -73,14 +77,38 @@ def widened(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if INTERPRETED else dtype
 
 
-def pdl_options(x: Tensor) -> dict[str, bool]:
+_CHAINED = ContextVar("chained", default=False)
+
+
+@contextmanager
+def chained() -> Iterator[None]:
+    """Inside, a kernel's programs may start while the kernel before it still runs.
+
+    For a row of our own kernels, each of which lets the next one start early (from
+    Hopper on). Beside ordinary kernels, which let nobody start, a chained launch has
+    nothing to overlap with and costs more than a plain one: so plain is the default.
+    `python -m lib.bench int4 --company` measures both.
+    """
+    before = _CHAINED.set(True)
+    try:
+        yield
+    finally:
+        _CHAINED.reset(before)
+
+
+def pdl_options(
+    x: Tensor, *, follows: bool = False, followed: bool = False
+) -> dict[str, bool]:
     """Launch options of a kernel that calls `pdl_wait` (blocks.py).
 
-    Programmatic dependent launch exists from Hopper on: the GPU may start this kernel's
-    programs while the kernel before it still runs.
+    Programmatic dependent launch, for a GPU that has it, inside of `chained`; and
+    anywhere between the kernels of one call: `follows` says that one of them stands
+    before this one, `followed` that one comes after it.
     """
     able = x.is_cuda and _capability(x.device) >= (9, 0)
-    return {"PDL": True, "launch_pdl": True} if able else {"PDL": False}
+    early = able and (_CHAINED.get() or follows)  # it may start early
+    options = {"PDL": early or (able and followed)}  # what it says inside
+    return options | {"launch_pdl": True} if early else options
 
 
 @cache

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lib.hopper import Compiled
+from lib.kernels.core.blocks import sum_splits
 from lib.kernels.core.compile import compile_kernel
 from lib.kernels.core.planes import planes_of
 from lib.kernels.int4.product_triton import skinny, wide
@@ -11,7 +12,10 @@ SKINNY = ((32, 1, 4, 5), (32, 16, 4, 3), (16, 16, 8, 2))  # rows, batch, splits,
 
 
 def cases() -> Iterator[Compiled]:
-    """Groups of 128: fp16 symmetric, and bf16 with zero points."""
+    """Groups of 128: fp16 symmetric, and bf16 with zero points; the sum of splits."""
+    sums = {"parts": "*fp32", "y": "*fp16", "SPLITS": 4, "BLOCK": 256, "PDL": True}
+    pointers = {name: sums.pop(name) for name in ("parts", "y")}
+    yield compile_kernel("sum_splits_4_fp16", sum_splits, pointers, 2, **sums)
     for dtype, kind in (("fp16", "symmetric"), ("bf16", "zeros")):
         layout = {"LAYOUT": planes_of(8192, 128).layout}
         layout |= {"ZERO_POINT": kind == "zeros", "SEAMLESS": True, "PDL": True}

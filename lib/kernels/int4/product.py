@@ -202,7 +202,8 @@ def launch(
     grid = tile.grid(n, m)
     block = {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= layout | {"num_warps": tile.warps, "num_stages": tile.stages}
-    block |= pdl_options(x)
+    split = tile.splits > 1 and not tile.inside
+    block |= pdl_options(x, followed=split)
     if tile.inside:
         y = x.new_empty(m, n)
         seamless = planes.seamless and planes.chunks % tile.splits == 0
@@ -210,7 +211,6 @@ def launch(
             *matrix, y, *sizes, SEAMLESS=seamless, SPLITS=tile.splits, **block
         )
         return y.to(dtype)
-    split = tile.splits > 1
     shape = (tile.splits, m, n) if split else (m, n)
     y = x.new_empty(shape, dtype=torch.float32 if split else x.dtype)
     each = -(-planes.chunks // tile.splits)

@@ -120,7 +120,8 @@ def coded(
         shared = m > tokens
         flags = (x.new_zeros if shared else x.new_empty)(k)
         grid = (-(-k // cols), -(-m // tokens))
-        block = {"SHARED": shared, "TOKENS": tokens, "COLS": cols} | pdl_options(x)
+        block = {"SHARED": shared, "TOKENS": tokens, "COLS": cols}
+        block |= pdl_options(x, followed=True)
         _mark[grid](x, flags, threshold, m, k, **block)
     width = min(4096, power_above(k))
     _encode[(m + 1,)](
@@ -136,7 +137,7 @@ def coded(
         BLOCK=width,
         num_warps=max(1, width // 256),  # 8 values a thread: 16 bytes of fp16
         enable_fp_fusion=False,  # x · 127/C is rounded before it is a code
-        **pdl_options(x),
+        **pdl_options(x, follows=not few, followed=True),
     )
     return codes, absmax, found
 
@@ -191,7 +192,8 @@ def launch(
         return y.to(dtype)
     block |= {"ROWS": tile.rows, "BATCH": tile.batch, "STAGES": tile.stages}
     block |= {"BLOCK": BLOCK, "COLUMNS": COLUMNS}
-    block |= {"num_warps": tile.warps, "num_stages": tile.stages} | pdl_options(x)
+    block |= {"num_warps": tile.warps, "num_stages": tile.stages}
+    block |= pdl_options(x, follows=True)
     grid = tile.grid(n, m)
     if tile.inside:
         seamless = k % (BLOCK * tile.splits) == 0

@@ -55,7 +55,7 @@ def mark(
     Programs that share a column write only 1, over a 0: whichever writes, the flag is
     the same. A program alone with its columns writes both.
     """
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     k_index = tl.program_id(0) * COLS + tl.arange(0, COLS)
     token = (tl.program_id(1) * TOKENS + tl.arange(0, TOKENS))[:, None]
     mask = (token < M) & (k_index < K)[None, :]
@@ -119,7 +119,7 @@ def encode(
 
     A token is read twice, BLOCK columns at a time: for its largest |x|, and to code it.
     """
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     m = tl.program_id(0)
     if m == M:
         _list(x, flags, found, threshold, M, K, FEW, BLOCK)

@@ -37,7 +37,7 @@ def dequantize(
     PDL: tl.constexpr,
 ):  # fmt: skip
     """w = c l_q of RUNS blocks, multiplied in float32 and rounded once."""
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     block = tl.program_id(0) * RUNS + tl.arange(0, RUNS)
     known = tl.minimum(block, blocks - 1)
     c = tl.load(scales.per_block + known)

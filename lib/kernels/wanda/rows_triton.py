@@ -123,7 +123,7 @@ def streamed_row(
     For rows that registers cannot hold. It reads BLOCK columns at a time: once for the
     mean, once a turn of either search, and once to write what is kept.
     """
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     w += tl.program_id(0).to(tl.int64) * cols
     out += tl.program_id(0).to(tl.int64) * cols
     total = 0.0
@@ -164,7 +164,7 @@ def held_row(
     guess, and one sum over the program makes the count. Different scores are apart
     after some 7 counts; only equals need the second search.
     """
-    pdl_wait(PDL)
+    pdl_wait(PDL, FIRST_LAUNCH=True)
     w += tl.program_id(0).to(tl.int64) * cols
     out += tl.program_id(0).to(tl.int64) * cols
     weights, key, col, mask = _load(w, norm, 0, cols, BLOCK)
