@@ -119,6 +119,13 @@ BENCHMARKS = {
             "decode",
         ),
         Benchmark(
+            "company",
+            "lib.bench.decode.company",
+            "the 4-bit product alone, and between ordinary kernels",
+            "GPU",
+            "company",
+        ),
+        Benchmark(
             "qlora_step",
             "lib.bench.qlora_step",
             "a QLoRA step of a 7B shape beside peft and bitsandbytes",
@@ -187,6 +194,34 @@ BENCHMARKS = {
             "perplexity of round-to-nearest, and of int8 activations",
             "CPU",
             "linear_perplexity",
+        ),
+        Benchmark(
+            "codebook_starts",
+            "lib.bench.roundings.starts",
+            "k-means of rows at 4 bits, from quantiles and from even levels",
+            "CPU",
+            "codebook_starts",
+        ),
+        Benchmark(
+            "clipping",
+            "lib.bench.roundings.clipping",
+            "where clipping for the least squared error of weights hurts",
+            "CPU",
+            "clipping",
+        ),
+        Benchmark(
+            "salient",
+            "lib.bench.roundings.salient",
+            "which one per cent of the columns to keep, as in AWQ's first table",
+            "CPU",
+            "salient",
+        ),
+        Benchmark(
+            "sentences",
+            "lib.bench.roundings.sentences",
+            "what few bits sound like: a sentence a bit width",
+            "CPU",
+            "sentences",
         ),
         Benchmark(
             "ptq_perplexity",

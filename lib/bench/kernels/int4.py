@@ -11,13 +11,7 @@ from typing import Any
 import torch
 
 from lib.bench.kernels.baselines import BASELINES, GROUP, WITH_ZEROS
-from lib.bench.kernels.rows import (
-    Row,
-    best_tiles,
-    in_company,
-    measured,
-    tuning_cases,
-)
+from lib.bench.kernels.rows import Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache
 from lib.kernels.core.planes import Planes, pack_constants
 from lib.kernels.core.tiles import Tile, inside, power_above
@@ -31,14 +25,6 @@ from lib.kernels.int4 import (
 from lib.kernels.int4.product import SKINNY
 
 TOKENS = (1, 2, 4, 8, 16, 64, 128, 1024)
-COMPANY_TOKENS = (1, 4, 16)
-COMPANY_SIZES = (
-    (8192, 8192),
-    (4096, 4096),
-    (11008, 4096),
-    (4096, 11008),
-    (14336, 4096),
-)
 TOLERANCE = {torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}
 
 
@@ -83,30 +69,6 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
                 name: partial(baseline, x, n) for name, baseline in known.items()
             }
             yield measured(row, calls, exact, TOLERANCE[dtype], baselines)
-
-
-def company(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
-    """Every size and number of tokens in fp16: alone, and between ordinary kernels.
-
-    Back to back, chained launches overlap: a call asks for its weights while the one
-    before still runs. Ordinary kernels let nobody start early, and nothing overlaps.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    beside = {name: BASELINES[name] for name in ("cublas", "tinygemm", "marlin")}
-    for n, k in sizes:
-        weights = random_int4(n, k, symmetric=True, device=device)
-        for m in tokens:
-            x = torch.randn(m, k, device=device).half()
-            nbytes = weights[0].nbytes + x.nbytes + m * n * x.element_size()
-            row = Row("fp16 symmetric", m, n, k, nbytes)
-            if device == "cuda":
-                row.tile = str(int4_tile(x, weights[0]))
-            exact = int4_reference(x.double(), weights[0], dtype=torch.float64)
-            calls = [lambda w=w, x=x: int4_product(x, w) for w in weights]
-            measured(row, calls, exact, TOLERANCE[x.dtype], {})
-            if row.error is None:
-                in_company(row, calls, {of: partial(beside[of], x, n) for of in beside})
-            yield row
 
 
 def candidates(m: int, k: int) -> list[Tile]:

@@ -1,7 +1,6 @@
 """A kernel's table: beside the libraries that people use, and beside the floor.
 
     python -m lib.bench int4 --sizes 4096x4096 8192x8192 --tokens 1 16
-    python -m lib.bench int4 --company          # in a row of its own, and in company
     python -m lib.bench int4 --tune             # choose tiles, and measure nothing
     python -m lib.bench int4 --commit 1a2b3c4   # of a copy that git does not know
     python -m lib.bench kernels                 # all of them
@@ -17,7 +16,6 @@ Commit that table before measuring: a run is refused where it differs from the c
 
 import argparse
 import importlib
-from dataclasses import replace
 from types import ModuleType
 
 import torch
@@ -30,8 +28,7 @@ PROTOCOL = (
     "median of CUDA-graph replays, weights rotated past L2, packing not counted; "
     "floor: bytes over the best bandwidth of a 1 GiB sum, and a copy counted both "
     "ways; a baseline called …_loop has no graph: events around a loop, launches and "
-    "waits too; company: an ordinary kernel of 4,096 additions between two calls, and "
-    "its time taken off"
+    "waits too"
 )
 SIZES = ((4096, 4096), (8192, 8192))
 CPU_SIZES = ((256, 256),)
@@ -41,10 +38,6 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     """Which sizes and how many tokens; or tiles instead of a measurement."""
     parser.add_argument("--sizes", nargs="+", type=size, help="rows x columns")
     parser.add_argument("--tokens", nargs="+", type=int, help="rows of x")
-    if hasattr(_module(name), "company"):
-        say = f"between ordinary kernels too, into {name}_company.json"
-        parser.add_argument("--company", action="store_true", help=say)
-    parser.set_defaults(company=False)
     parser.add_argument(
         "--tune", action="store_true", help="choose tiles, and measure nothing"
     )
@@ -63,10 +56,7 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     how = PROTOCOL if gpu else "on a CPU, by the clock: no claims"
     rows: list[Row] = []
     print(f"{name}: microseconds", flush=True)
-    measure = _module(name).measure
-    if options.company:
-        run, measure = replace(run, name=f"{run.name}_company"), _module(name).company
-    for row in measure(*_cases(name, options)):
+    for row in _module(name).measure(*_cases(name, options)):
         rows.append(row)
         print(line(row), flush=True)
         results["rows"] = tabulated(rows)
@@ -93,9 +83,6 @@ def _cases(
     name: str, options: argparse.Namespace
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """The sizes and the numbers of tokens that are asked for, or this machine's."""
-    module = _module(name)
-    gpu, known = torch.cuda.is_available(), module.TOKENS
-    usual = module.COMPANY_SIZES if options.company else SIZES
-    known = module.COMPANY_TOKENS if options.company else known
-    sizes = options.sizes or (usual if gpu else CPU_SIZES)
+    gpu, known = torch.cuda.is_available(), _module(name).TOKENS
+    sizes = options.sizes or (SIZES if gpu else CPU_SIZES)
     return sizes, options.tokens or (known if gpu else known[:1])

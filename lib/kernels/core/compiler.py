@@ -87,7 +87,7 @@ def chained() -> Iterator[None]:
     For a row of our own kernels, each of which lets the next one start early (from
     Hopper on). Beside ordinary kernels, which let nobody start, a chained launch has
     nothing to overlap with and costs more than a plain one: so plain is the default.
-    `python -m lib.bench int4 --company` measures both.
+    `python -m lib.bench company` measures both.
     """
     before = _CHAINED.set(True)
     try:
