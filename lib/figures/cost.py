@@ -28,15 +28,18 @@ def memory_bars(
     ax.barh(rows, sizes, color=BLUE, height=0.62)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     for row, size in zip(rows, sizes, strict=True):
-        ax.text(size + 5, row, f"{size:g} GB", va="center", bbox=paper)
+        ax.text(size * 1.04, row, f"{size:g} GB", va="center", bbox=paper)
     for machine in machines:
         edge = machine.memory / 1e9
         ax.axvline(edge, color=ORANGE, lw=1.2, ls="--", zorder=0.9)
         label = f"{machine.name}\n{edge:g} GB"
-        ax.text(edge, 0.55, label, color=ORANGE, size=8, ha="center", va="bottom")
+        ax.text(edge, 0.55, label, color=ORANGE, size=7.5, ha="center", va="bottom")
     ax.set_yticks(rows, [f"{bits} bits" for bits in widths])
-    ax.set(xlim=(0, max(sizes) * 1.13), ylim=(0.5 - len(widths), 0.5))
-    ax.set_xlabel("weights alone, GB")
+    ax.set(xlim=(2, max(sizes) * 1.6), ylim=(0.5 - len(widths), 0.5), xscale="log")
+    ticks = [t for t in (5, 10, 20, 50, 100, 200, 500) if t < max(sizes)]
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel("weights alone, GB (each step on the axis doubles, about)")
     ax.grid(axis="y", visible=False)
     return figure
 
@@ -46,13 +49,15 @@ def rooflines(machines: Sequence[Machine], *, format: str, width: int) -> Figure
 
     The vertical lines are K tokens at a time through a layer of `width` in 16 bits.
     """
-    figure, ax = plt.subplots(figsize=(7.4, 4.0))
-    intensity = np.geomspace(0.3, 8000, 200)
+    figure, ax = plt.subplots(figsize=(8.6, 3.6))
+    intensity, seen = np.geomspace(0.3, 8000, 200), set()
     for machine, colour in zip(machines, PALETTE, strict=False):
         peak, ridge = machine.peak(format) / 1e12, machine.ridge(format)
         reach = np.minimum(intensity * machine.bandwidth / 1e12, peak)
         label = f"{machine.name}: {peak:.3g} T/s, {machine.bandwidth / 1e12:.4g} TB/s"
-        ax.loglog(intensity, reach, color=colour, lw=2, label=label)
+        dash = (0, (4, 3)) if peak in seen else "-"  # over a roof that is there already
+        seen.add(peak)
+        ax.loglog(intensity, reach, color=colour, lw=2, label=label, ls=dash)
         ax.plot(ridge, peak, "o", color=colour, ms=6)
     for tokens in (1, 32, 256, 2048):
         x = Layer(tokens, width).intensity
@@ -62,7 +67,7 @@ def rooflines(machines: Sequence[Machine], *, format: str, width: int) -> Figure
     ax.set_xlabel("operations a byte")
     ax.set_ylabel(f"{format} operations, T/s")
     ax.set_title("Left of its ridge (dot) a machine waits for memory")
-    ax.legend(loc="upper left", fontsize=8.5)
+    ax.legend(loc="upper left", fontsize=8.5, bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

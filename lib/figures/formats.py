@@ -54,7 +54,7 @@ def number_lines(
 ) -> Figure:
     """Every number of each format on a line, subnormals in orange; within ±reach."""
     figure, axes = plt.subplots(
-        len(formats), 1, figsize=(9.5, 0.75 * len(formats) + 0.3), squeeze=False
+        len(formats), 1, figsize=(9.5, 0.7 * len(formats) + 0.5), squeeze=False
     )
     for ax, fmt in zip(axes[:, 0], formats, strict=True):
         values = all_values(fmt)
@@ -67,6 +67,10 @@ def number_lines(
         ax.set_ylabel(fmt.name, rotation=0, ha="right", va="center", weight="bold")
         ax.grid(False)
         ax.spines["left"].set_visible(False)
+    if reach:  # one axis for all of them
+        for ax in axes[:-1, 0]:
+            ax.set_xticklabels([])
+    axes[-1, 0].set_xlabel("value (orange: subnormal)")
     return figure
 
 
@@ -82,8 +86,10 @@ def reach_and_precision(formats: Sequence[FloatFormat]) -> Figure:
         ax.annotate(
             fmt.name,
             (decades, digits),
-            (0, 5 + fmt.bits / 8),
+            (-6, 0),
             textcoords="offset points",
+            ha="right",
+            va="center",
         )
     ax.set(
         xscale="log",
@@ -93,7 +99,7 @@ def reach_and_precision(formats: Sequence[FloatFormat]) -> Figure:
         ylabel="decimal digits",
         xticks=[1, 3, 10, 30, 100, 300, 600],
         yticks=[0.5, 1, 2, 4, 8, 16],
-        xlim=(0.6, 1100),
+        xlim=(0.3, 1100),
         ylim=(0.45, 24),
     )
     ax.xaxis.set_major_formatter("{x:g}")

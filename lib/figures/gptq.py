@@ -1,5 +1,6 @@
 """Lecture 06's drawings: a valley on a lattice, errors that cancel, a table seen."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,9 +29,13 @@ METHOD_NAMES = {"RoundToNearest": "round to nearest", "NormalFloat": "NF4"}
 def valley(
     w: Float[Tensor, "2"],
     hessian: Float[Tensor, "2 2"],
-    steps: Mapping[str, Float[Tensor, "2"]],
+    paths: Mapping[str, Sequence[Float[Tensor, "2"]]],
 ) -> Figure:
-    """The error's level lines around two weights, the integer lattice, and `steps`."""
+    """The error's level lines around two weights, the integer lattice, and paths.
+
+    A path is a list of points; its arrows lead from the weights through them, and its
+    dot stands at the last one.
+    """
     figure, ax = plt.subplots(figsize=(5.2, 4.2))
     reach = torch.linspace(-1.4, 1.4, 200)
     dx, dy = torch.meshgrid(reach, reach, indexing="xy")
@@ -45,14 +50,15 @@ def valley(
     for i in range(low[0], high[0] + 1):
         ax.scatter([i] * (high[1] - low[1] + 1), range(low[1], high[1] + 1), 14, INK)
     ax.plot(*w.tolist(), "*", color=ORANGE, markersize=13, label="the weights")
-    for (name, point), colour in zip(steps.items(), (GREY, BLUE, GREEN), strict=False):
-        ax.annotate(
-            "",
-            xy=point.tolist(),
-            xytext=w.tolist(),
-            arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.8},
-        )
-        ax.plot(*point.tolist(), "o", color=colour, markersize=8, label=name)
+    for (name, path), colour in zip(paths.items(), (GREY, BLUE, GREEN), strict=False):
+        for start, end in itertools.pairwise([w, *path]):
+            ax.annotate(
+                "",
+                xy=end.tolist(),
+                xytext=start.tolist(),
+                arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.8},
+            )
+        ax.plot(*path[-1].tolist(), "o", color=colour, markersize=8, label=name)
     ax.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal")
     ax.grid(False)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -158,12 +164,16 @@ def bars(values: Mapping[str, float], label: str) -> Figure:
 
 
 def travelling(courses: Mapping[str, Sequence[float]]) -> Figure:
-    """Relative error of the residual stream that enters each block."""
+    """Relative error of the residual stream that enters each block, as each is named.
+
+    Dashed: where the name says "without".
+    """
     figure, ax = plt.subplots(figsize=(7.4, 3.4))
     colours = (GREY, ORANGE, BLUE, GREEN)
     for (name, course), colour in zip(courses.items(), colours, strict=False):
-        ax.plot(range(1, len(course)), course[1:], color=colour, label=name)
-    ax.set(xlabel="block", ylabel=r"$\|h-\hat h\|^2/\|h\|^2$", yscale="log")
+        dash = "--" if "without" in name else "-"
+        ax.plot(range(1, len(course)), course[1:], dash, color=colour, label=name)
+    ax.set(xlabel="entering block", ylabel=r"$\|h-\hat h\|^2/\|h\|^2$", yscale="log")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -171,7 +181,10 @@ def travelling(courses: Mapping[str, Sequence[float]]) -> Figure:
 def against_bits(
     rows: Sequence[Mapping[str, Any]], text: str, *, ceiling: float, title: str
 ) -> Figure:
-    """Perplexity against bits a weight; each method's best rows joined by a line."""
+    """Perplexity against bits a weight; pale: rows that another of the method beats.
+
+    Full dots, joined: a method's rows that none of its own beats in both.
+    """
     figure, ax = plt.subplots(figsize=(7.6, 4.2))
     whole = next(row[text] for row in rows if row["method"] == "float32")
     ax.axhline(whole, color=INK, lw=1, ls=":", label=f"float32: {whole:.1f}")
@@ -183,9 +196,9 @@ def against_bits(
         )
         if not points:
             continue
-        name = METHOD_NAMES.get(method, method)
-        ax.scatter(*zip(*points, strict=True), 22, color=colour, label=name)
-        ax.plot(*zip(*_front(points), strict=True), color=colour, lw=1.2)
+        name, front = METHOD_NAMES.get(method, method), _front(points)
+        ax.scatter(*zip(*points, strict=True), 12, color=colour, alpha=0.35)
+        ax.plot(*zip(*front, strict=True), "o-", color=colour, lw=1.6, ms=5, label=name)
     ax.set(xlabel="bits a weight, everything counted", ylabel="perplexity")
     ax.set(yscale="log", title=title, xlim=(2, 5.5))
     ticks = [
@@ -210,16 +223,15 @@ def sensitivities(
     s: Float[Tensor, "rows cols"], kept: Float[Tensor, "rows cols"]
 ) -> Figure:
     """Where rounding costs most, and which weights SpQR keeps."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0), sharey=True)
-    levels = plt.get_cmap("magma", 9)
-    dear = s[:64].clamp(min=1e-12).log10()
-    low, high = dear.quantile(0.01).item(), dear.quantile(0.9999).item()
-    look = {"aspect": "auto", "interpolation": "nearest"}
-    image = left.imshow(dear.numpy(), cmap=levels, vmin=low, vmax=high, **look)
-    left.set(title=r"$\log_{10}$ sensitivity $s_{ij}$", xlabel="column", ylabel="row")
-    figure.colorbar(image, ax=left, shrink=0.9)
-    right.imshow(kept[:64].numpy(), cmap="Greys", **look)
-    right.set(title=f"kept in fp16: {kept.mean():.1%}", xlabel="column")
-    for ax in (left, right):
-        ax.grid(False)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(8.0, 4.2), sharex=True)
+    for values, colour, label in (
+        (s.amax(0), ORANGE, "the dearest weight"),
+        (s.median(0).values, BLUE, "the median one"),
+    ):
+        top.semilogy(values.clamp(min=1e-12).numpy(), color=colour, lw=0.8, label=label)
+    top.set(title="sensitivity $s_{ij}$ by column", ylabel="$s_{ij}$")
+    top.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    bottom.bar(range(s.shape[1]), kept.sum(0).numpy(), width=1.0, color=INK)
+    bottom.set(title=f"kept in fp16: {kept.mean():.1%} of the weights")
+    bottom.set(xlabel="column", ylabel=f"of {len(kept)} rows")
     return figure

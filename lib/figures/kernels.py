@@ -34,17 +34,23 @@ def word_of_planes(columns: np.ndarray) -> Figure:
         for half in range(2):
             number = 2 * place + half
             box(axes[0], 8 * place + 4 * (1 - half), 4, str(number), COLOURS[half])
-    axes[0].set_title("Two codes a byte: neighbours share a byte (bytes 0 to 3)")
+    axes[0].set_title("Two codes a byte: neighbours share a byte")
     for place in range(2):
         for plane in range(4):
             left = 16 * place + 4 * (3 - plane)
             box(axes[1], left, 4, str(columns[plane, place]), COLOURS[plane])
-    axes[1].set_title("Four planes a word: neighbours share a place (words 0 and 1)")
+    axes[1].set_title("Four planes a word: neighbours share a place")
     for ax in axes:
-        ax.set(xlim=(-0.2, 32.2), ylim=(0, 1), xticks=range(0, 33, 4), yticks=[])
-        ax.set_xlabel("bit, high to low within each byte or word")
+        ax.set(xlim=(-0.2, 32.2), ylim=(0, 1), xticks=[], yticks=[])
         ax.grid(visible=False)
-        ax.spines["left"].set_visible(False)
+        ax.spines[["left", "bottom"]].set_visible(False)
+    for ax, unit, bits in ((axes[0], "byte", 8), (axes[1], "word", 16)):
+        for first in range(0, 32, bits):
+            ax.text(first + bits / 2, 0.0, f"{unit} {first // bits}", ha="center")
+            ax.vlines([first, first + bits], 0.0, 1.0, color=INK, lw=1.5)
+    axes[1].set_xlabel(
+        "numbers: the column whose code stands there; a colour a shift; high bits left"
+    )
     return figure
 
 

@@ -12,7 +12,10 @@ from lib.figures.theme import BLUE, GREEN, GREY, ORANGE, SKY
 
 
 def activation_maps(maps: dict[str, Float[Tensor, "tokens features"]]) -> Figure:
-    """Draw |x| by token and feature, one map a panel, on one logarithmic scale."""
+    """Draw |x| by token and feature, one map a panel, on one logarithmic scale.
+
+    A mark stands over the feature with the largest median.
+    """
     figure, axes = plt.subplots(
         len(maps), 1, figsize=(7, 1.7 * len(maps) + 0.3), sharex=True, squeeze=False
     )
@@ -29,6 +32,8 @@ def activation_maps(maps: dict[str, Float[Tensor, "tokens features"]]) -> Figure
         )
         ax.set(title=title, ylabel="token")
         ax.grid(False)
+        feature = int(x.abs().median(0).values.argmax())  # large for every token
+        ax.plot(feature, -2, "v", color=ORANGE, ms=6, clip_on=False)
     axes[-1, 0].set_xlabel("feature")
     figure.colorbar(image, ax=axes[:, 0], label="|x|", pad=0.01)
     return figure

@@ -96,10 +96,12 @@ def perplexity_by_bits(
         places = curves.setdefault(kind + group, [])
         if p["perplexity"] <= ceiling:
             places.append((p["bits_per_weight"], p["perplexity"]))
-    for k, (name, places) in enumerate(curves.items()):
-        style = "o--" if name.startswith("symmetric") else "o-"
+    shades = iter(plt.get_cmap("viridis")(torch.linspace(0.95, 0.1, 5).tolist()))
+    for name, places in curves.items():
+        odd = name.startswith(("symmetric", "clipped"))
+        style, colour = ("s--", ORANGE) if odd else ("o-", next(shades, INK))
         axis.plot(*zip(*sorted(places), strict=True), style, ms=4, label=name, lw=1.4)
-        axis.lines[-1].set_color(COLOURS[k % len(COLOURS)])
+        axis.lines[-1].set_color(colour)
     axis.axhline(baseline, color=INK, lw=0.8, ls=":")
     axis.annotate("float32", (3, baseline), (0, -12), textcoords="offset points")
     axis.set_yscale("log")
@@ -107,5 +109,5 @@ def perplexity_by_bits(
     axis.set_yticks(ticks, [str(t) for t in ticks])
     axis.minorticks_off()
     axis.set(xlabel="bits a weight, scales and zeros included", ylabel="perplexity")
-    axis.legend()
+    axis.legend(title="one grid for a", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

@@ -91,6 +91,8 @@ def test_every_method_of_the_table_is_drawn_with_all_its_rows():
         *(METHOD_NAMES.get(method, method) for method in METHOD_COLOURS),
     ]
     assert ax.get_title(loc="left") == "Hamlet" and ax.lines[0].get_ydata()[0] == whole
+    fronts = ax.lines[1:]
+    assert len(fronts) == len(METHOD_COLOURS)
     for dots, method in zip(ax.collections, METHOD_COLOURS, strict=True):
         expected = sorted(
             (row["bits_per_weight"], row["hamlet"])
@@ -160,17 +162,19 @@ def test_sensitivities_stand_beside_the_weights_that_are_kept(legible):
     s = torch.logspace(-3, 2, 70 * COLS).view(70, COLS)
     kept = (s > 10).float()
     figure = sensitivities(s, kept)
-    left, right, _ = figure.axes
-    assert torch.allclose(shown(left), s[:64].double().log10(), atol=1e-6)
-    assert torch.equal(shown(right), kept[:64].double())
-    assert right.get_title(loc="left") == f"kept in fp16: {kept.mean():.1%}"
+    top, bottom = figure.axes
+    for line, expected in zip(top.lines, (s.amax(0), s.median(0).values), strict=True):
+        assert line.get_ydata() == pytest.approx(expected.numpy())
+    assert [bar.get_height() for bar in bottom.patches] == kept.sum(0).tolist()
+    share = f"kept in fp16: {kept.mean():.1%} of the weights"
+    assert bottom.get_title(loc="left") == share
     legible(figure)
 
 
 def test_the_valley_has_the_weights_the_lattice_and_each_step(legible):
     w, h = torch.tensor([0.4, 1.4]), torch.tensor([[2.0, 1.0], [1.0, 2.0]])
-    steps = {"nearest": w.round(), "cancelled": torch.tensor([1.0, 1.0])}
-    figure = valley(w, h, steps)
+    first, end = torch.tensor([0.0, 1.4]), torch.tensor([1.0, 1.0])
+    figure = valley(w, h, {"nearest": [w.round()], "cancelled": [first, end]})
     (ax,) = figure.axes
     points = {line.get_label(): line.get_xydata()[0].tolist() for line in ax.lines}
     assert points == {
@@ -179,8 +183,10 @@ def test_the_valley_has_the_weights_the_lattice_and_each_step(legible):
         "cancelled": [1.0, 1.0],
     }
     arrows = [text for text in ax.texts if isinstance(text, Annotation)]
-    assert [list(arrow.xy) for arrow in arrows] == [s.tolist() for s in steps.values()]
-    assert all(arrow.xyann == pytest.approx((0.4, 1.4)) for arrow in arrows)
+    ends = [w.round(), first, end]
+    assert [list(arrow.xy) for arrow in arrows] == [point.tolist() for point in ends]
+    for arrow, start in zip(arrows, (w, w, first), strict=True):
+        assert arrow.xyann == pytest.approx(start.tolist())
     contour, *lattice = ax.collections
     dots = {tuple(xy) for part in lattice for xy in part.get_offsets().tolist()}
     assert dots == {(i, j) for i in (-1, 0, 1) for j in (0, 1, 2)}

@@ -33,7 +33,7 @@ def boxes(ax):
     fields = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
     return {
         field.get_x(): text.get_text()
-        for field, text in zip(fields, ax.texts, strict=True)
+        for field, text in zip(fields, ax.texts, strict=False)
         if text.get_position()[0] == field.get_x() + field.get_width() / 2
     }
 
