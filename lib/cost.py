@@ -174,6 +174,16 @@ MACHINES = {
         ),
         _HALVES | {"fp8"},
     ),
+    "H100 NVL": Machine(
+        "H100 NVL",
+        94 * GIGA,
+        3.9 * TERA,
+        _tera(
+            **{"fp64": 30, "fp32": 60, "tf32": 835 / 2, "bf16": 1671 / 2},
+            **{"fp16": 1671 / 2, "fp8": 3341 / 2, "int8": 3341 / 2},
+        ),
+        _HALVES | {"fp8"},
+    ),
     "H200": Machine(
         "H200",
         141 * GIGA,

@@ -86,7 +86,7 @@ def reach_and_precision(formats: Sequence[FloatFormat]) -> Figure:
         ax.annotate(
             fmt.name,
             (decades, digits),
-            (-6, 0),
+            (-4 - fmt.bits / 6, 0),
             textcoords="offset points",
             ha="right",
             va="center",
