@@ -109,6 +109,15 @@ def test_the_tiles_that_are_chosen_by_the_rule(device, generator):
         run(m, 48, 512, device, generator, kernel={})
 
 
+def test_float32_takes_no_tile_whose_sums_registers_cannot_hold(monkeypatch):
+    """Compiled for Hopper, 128 x 256 spills in float32, and only there."""
+    monkeypatch.setattr(module, "num_sms", lambda x: 132)
+    w = Int8Matrix(torch.zeros(4096, 128, dtype=torch.int8), torch.ones(4096))
+    x = torch.zeros(8192, 128)
+    narrow, wide = (module.int8_tile(t, w).batch for t in (x, x.half()))
+    assert (narrow, wide) == (128, 256)
+
+
 @KERNELS
 @pytest.mark.parametrize("cols", [1, 130, 1400])
 def test_the_integer_sums_are_exact(cols, kernel, device, generator):

@@ -21,7 +21,7 @@ Read in order: `Int8Matrix`, `int8_reference`, the kernels in product_triton.py,
 Source: Dettmers et al. 2022, arXiv:2208.07339.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -143,10 +143,16 @@ def coded(
 
 
 def int8_tile(x: Float[Tensor, "m cols"], w: Int8Matrix) -> Tile:
-    """The measured tile, or one that occupies every multiprocessor."""
+    """The measured tile, or one that occupies every multiprocessor.
+
+    Both were found with 16-bit x: in float32 256 tokens are more than registers hold.
+    """
     rows, cols = w.codes.shape
     measured = look_up("int8", x, rows, cols)
-    return measured or _rule(len(x), rows, cols, num_sms(x))
+    tile = measured or _rule(len(x), rows, cols, num_sms(x))
+    if x.element_size() == 4 and tile.batch > 128:
+        return replace(tile, batch=128, stages=4)
+    return tile
 
 
 @cache
