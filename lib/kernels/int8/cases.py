@@ -8,9 +8,9 @@ from lib.kernels.int8.product_triton import encode, mark, skinny, wide
 
 POINTERS = {"codes": "*i8", "w": "*i8", "x_absmax": "*fp32", "w_absmax": "*fp32"}
 POINTERS |= {"found": "*i32", "threshold": "fp32"}
-IN_FP16, IN_BF16 = (
+IN_FP16, IN_BF16, IN_FP32 = (
     POINTERS | dict.fromkeys(("x", "y", "bias", "flags"), dtype)
-    for dtype in ("*fp16", "*bf16")
+    for dtype in ("*fp16", "*bf16", "*fp32")
 )
 
 
@@ -38,3 +38,5 @@ def cases() -> Iterator[Compiled]:
         tile = {"GROUP": 8, "ROWS": rows, "BATCH": batch, "STAGES": stages}
         name = f"int8_wide_{batch}_{pointers['x'][1:]}"
         yield compile_kernel(name, wide, pointers, warps, **block, **tile)
+    tile = {"GROUP": 8, "ROWS": 128, "BATCH": 128, "STAGES": 4}  # the widest it takes
+    yield compile_kernel("int8_of_float32_128", wide, IN_FP32, 8, **block, **tile)
