@@ -9,6 +9,7 @@ Read in order: `student`, `measure`, `main`.
 """
 
 import argparse
+from functools import partial
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -27,7 +28,7 @@ from lib.distill.reasoning.sums import problems
 from lib.distill.student import Schedule, train
 
 DIGITS, TRAINED, MEASURED = 5, 20_000, 500
-STEPS, BATCH = 300, 64
+STEPS, BATCH, LOOKS = 1000, 64, 10
 
 
 def student(seed: int) -> LlamaForCausalLM:
@@ -51,18 +52,24 @@ def student(seed: int) -> LlamaForCausalLM:
 
 
 def measure(seed: int) -> dict:
-    """Exact match by layout; how many tokens each answer costs."""
+    """Exact match by layout, at the end and on the way there."""
     problem = problems(TRAINED + MEASURED, DIGITS, seed=seed)
     found = {}
     for how in LAYOUTS:
         net = student(seed)
         schedule = Schedule(STEPS, BATCH, rate=4e-3, decay=0.01, seed=seed)
         rows = layout(problem[:TRAINED], how)
-        done = train(net, rationale_loss, rows, schedule, every=STEPS // 5)
-        found[how] = {
-            "exact_match": exact_match(net, problem[TRAINED:], how),
-            "losses": done.losses,
-        }
+        right = partial(exact_match, problem=problem[TRAINED:], how=how)
+        done = train(
+            net,
+            rationale_loss,
+            rows,
+            schedule,
+            every=STEPS // LOOKS,
+            look=lambda student, right=right: {"exact_match": right(student)},
+        )
+        looks = [look["exact_match"] for look in done.looks]
+        found[how] = {"exact_match": looks[-1], "looks": looks, "losses": done.losses}
     return found
 
 
@@ -75,6 +82,7 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """A row a seed."""
     protocol = (
         f"{student(0).num_parameters()} parameters, {STEPS} steps of {BATCH} texts, "
-        f"{TRAINED} problems; greedy, exact match on {MEASURED} others"
+        f"{TRAINED} problems; greedy, exact match "
+        f"on {MEASURED} others, {LOOKS} looks on the way"
     )
     return by_seed(run, options.seeds, measure, protocol)
