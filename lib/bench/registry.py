@@ -161,6 +161,13 @@ BENCHMARKS = {
             "distillation_traces",
         ),
         Benchmark(
+            "distillation_loss",
+            "lib.bench.distilling.large_vocabulary",
+            "the loss of 128,256 tokens: time and memory beside Liger",
+            "GPU",
+            "distillation_loss",
+        ),
+        Benchmark(
             "draft",
             "lib.bench.drafts.course",
             "what SmolLM2 accepts of the course's draft, and what passes cost",

@@ -1,26 +1,31 @@
 """The distillation loss of a large vocabulary, a few rows at a time.
 
-    L = Σ_rows D(softmax(W_t h_t / T) ‖ softmax(W_s h_s / T))
+    L = mean over rows of  ℓ(h_r W_sᵀ, k_r W_tᵀ)     ℓ as lib/distill/losses.py has it
 
 4,096 tokens times 128,256 logits in float32 are 2.1 GB, and the loss wants them of both
-models, with a gradient. But a row's loss needs that row only. So take a chunk of rows,
-compute their logits, their loss and *its gradient*, add the gradient up in hidden
-states and head, and forget the logits before the next chunk. What is held at once is
-rows × vocabulary, never tokens × vocabulary.
+models, with a gradient. But a row's loss needs that row only. So take a chunk of rows:
 
-Guarantee: loss and gradients are those of `distillation_loss`, up to the order of sums.
+    S = H W_sᵀ,  K = H_t W_tᵀ     the logits, each into a place that all chunks share
+    S ← ∂ℓ/∂S                     loss and gradient by one kernel, over the logits
+    ∂H = S W_s / n,  ∂W_s += Sᵀ H / n
 
-Read in order: `chunked_loss`, `_ByRows`.
+Four products are all the arithmetic that there is, 2 n V (3 d + d_t) of multiplying and
+adding: nothing is computed twice. What is held at once is two chunks of rows ×
+vocabulary and the gradients, never tokens × vocabulary.
+
+Guarantee: loss and gradients are those of `distillation_loss`, up to the order of sums,
+and to a rounding a chunk of the head's gradient, which has the head's dtype.
+
+Read in order: `chunked_loss`, `_ByRows`; lib/kernels/soft_targets.
 Source: Hsu et al. 2024, "Liger Kernel", arXiv:2410.10989, section 3.2.
 """
-
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib.distill.losses import IGNORED, Objective, distillation_loss
+from lib.distill.losses import IGNORED, Objective
+from lib.kernels.soft_targets import scale_in_place, soft_rows
 
 
 def chunked_loss(
@@ -35,47 +40,56 @@ def chunked_loss(
 ) -> Float[Tensor, ""]:
     """`distillation_loss` of the logits hidden · headᵀ, which are never stored.
 
-    ValueError for `rows` below 1, and where no place counts.
+    Its gradient is made with it, and handed on once: a second backward pass through the
+    same loss is a ValueError, as are `rows` below 1, labels outside the vocabulary, and
+    no place that counts.
     """
     counts = labels != IGNORED
-    if rows < 1 or not counts.any():
-        raise ValueError(f"rows={rows}, {int(counts.sum())} places that count")
-    places = hidden[counts], teacher_hidden.detach()[counts], labels[counts]
-    total = _ByRows.apply(places[0], head, places[1:], teacher_head, objective, rows)
-    return total / len(places[0])
+    number, vocabulary = int(counts.sum()), len(head)
+    if rows < 1 or not number:
+        raise ValueError(f"rows={rows}, {number} places that count")
+    every = number == counts.numel()  # then no copy is made of what counts
+    parts = (hidden, teacher_hidden.detach(), labels)
+    h, known, gold = (
+        x.flatten(0, labels.ndim - 1) if every else x[counts] for x in parts
+    )
+    low, high = gold.min().item(), gold.max().item()
+    if low < 0 or high >= vocabulary:
+        raise ValueError(f"labels from {low} to {high} of {vocabulary} tokens")
+    return _ByRows.apply(h, head, known, teacher_head.detach(), gold, objective, rows)
 
 
 class _ByRows(torch.autograd.Function):
-    """The sum of the loss; its gradient is taken with it, chunk by chunk."""
+    """The mean of the loss; its gradient is taken with it, chunk by chunk."""
 
     @staticmethod
-    def forward(ctx, hidden, head, others, teacher_head, objective, rows):
-        wants_head = ctx.needs_input_grad[1]
-        w = head.detach().requires_grad_(wants_head)
-        gradients, total = torch.empty_like(hidden), 0.0
-        of_head = torch.zeros_like(head, dtype=torch.float32) if wants_head else None
-        cut = partial(torch.split, split_size_or_sections=rows)
-        parts = zip(*map(cut, (hidden, *others, gradients)), strict=True)
-        for h, seen, labels, place in parts:
-            with torch.enable_grad():
-                h = h.detach().requires_grad_()
-                logits, known = h @ w.T, seen @ teacher_head.detach().T
-                loss = distillation_loss(
-                    logits, known, labels, objective, reduction="sum"
-                )
-            wanted = (h, w) if wants_head else (h,)
-            found = torch.autograd.grad(loss, wanted)
-            place.copy_(found[0])
-            if of_head is not None:
-                of_head += found[1]
-            total = total + loss.detach()
-        ctx.save_for_backward(
-            gradients, None if of_head is None else of_head.to(head.dtype)
-        )
-        return total
+    def forward(ctx, hidden, head, known, teacher_head, labels, objective, rows):
+        of_hidden, total = torch.empty_like(hidden), 0.0
+        of_head = torch.empty_like(head) if ctx.needs_input_grad[1] else None
+        size, share = min(rows, len(hidden)), 1 / len(hidden)
+        places = [x.new_empty(size, len(head)) for x in (hidden, known)]
+        weights = {
+            n: getattr(objective, n) for n in ("kd", "ce", "temperature", "beta")
+        }
+        for start in range(0, len(hidden), rows):
+            part = slice(start, start + rows)
+            h = hidden[part]
+            s, k = (place[: len(h)] for place in places)
+            torch.mm(h, head.T, out=s)
+            torch.mm(known[part], teacher_head.T, out=k)
+            total = total + soft_rows(s, k, labels[part], **weights).sum()
+            torch.addmm(h, s, head, beta=0, alpha=share, out=of_hidden[part])
+            if of_head is not None:  # at first beta = 0: what is there is not read
+                of_head.addmm_(s.T, h, beta=min(start, 1), alpha=share)
+        ctx.gradients = of_hidden, of_head
+        return share * total
 
     @staticmethod
     def backward(ctx, upstream):
-        gradients, of_head = ctx.saved_tensors
-        of_head = None if of_head is None else upstream * of_head
-        return upstream * gradients, of_head, None, None, None, None
+        if ctx.gradients is None:
+            raise ValueError("the gradients of this loss were handed on already")
+        found, ctx.gradients = ctx.gradients, None
+        for gradient in found:
+            if gradient is not None:
+                scale_in_place(gradient, upstream)
+        return *found, *[None] * 5

@@ -6,8 +6,8 @@ kernel); its kernels, from naive to fast, in the file beside it. Taught in noteb
 
 Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `unfold`
 (4-bit weights), `int8` (LLM.int8()), `xnor` (signs), `ends` and `attend` (a decoder's
-step), `wanda` and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats);
-`inspect` (what the compiler made of them).
+step), `wanda` and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats),
+`soft_targets` (distillation); `inspect` (what the compiler made of them).
 """
 
 from lib.kernels.attend import attended
@@ -26,6 +26,7 @@ from lib.kernels.hessian import add_gram
 from lib.kernels.int4 import Int4, int4_product, pack_int4
 from lib.kernels.int8 import Int8Matrix, int8_linear, pack_int8
 from lib.kernels.nf4 import Nf4, nf4_dequantize, nf4_product, pack_nf4
+from lib.kernels.soft_targets import scale_in_place, soft_rows
 from lib.kernels.two_of_four import (
     TwoOfFour,
     compress_two_of_four,
@@ -63,6 +64,8 @@ __all__ = [
     "pack_nf4",
     "prune_n_of_m",
     "prune_per_row",
+    "scale_in_place",
+    "soft_rows",
     "unfolded",
     "xnor_product",
 ]

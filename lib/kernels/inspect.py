@@ -26,6 +26,7 @@ from lib.kernels.hessian import cases as hessian
 from lib.kernels.int4 import cases as int4
 from lib.kernels.int8 import cases as int8
 from lib.kernels.nf4 import cases as nf4
+from lib.kernels.soft_targets import cases as soft_targets
 from lib.kernels.two_of_four import cases as two_of_four
 from lib.kernels.unfold import cases as unfold
 from lib.kernels.wanda import cases as wanda
@@ -33,7 +34,7 @@ from lib.kernels.xnor import cases as xnor
 
 OPERATIONS = (
     *(int4, nf4, unfold, int8, xnor, ends, attend),
-    *(wanda, two_of_four, cast, gptq, hessian),
+    *(wanda, two_of_four, cast, gptq, hessian, soft_targets),
 )
 COLUMNS = (  # of the table: what an instruction's name contains
     *(("HMMA",), ("HGMMA",), ("IMMA",), ("IGMMA",)),

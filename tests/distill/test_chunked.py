@@ -56,8 +56,7 @@ def test_loss_and_gradients_are_the_plain_ones(case, rows, beta):
         found.append((loss.detach(), h.grad, w.grad))
     for ours, plain in zip(*found, strict=True):
         scale = plain.abs().max()
-        # The head's gradient is added up in float32
-        assert (ours - plain).abs().max() <= 1e-6 * scale
+        assert (ours - plain).abs().max() <= 1e-12 * scale
 
 
 def test_no_tensor_holds_tokens_times_vocabulary(case):
@@ -78,6 +77,32 @@ def test_a_frozen_head_and_the_teacher_get_no_gradient(case):
     assert h.grad.any() and head.grad is None and t.grad is None
 
 
+def test_a_head_in_sixteen_bits_is_rounded_once_a_chunk(case):
+    hidden, head, *others = (x.float() for x in case[:-1])
+    labels, found = case[-1], []
+    for dtype in (torch.bfloat16, torch.float32):
+        h = hidden.bfloat16().to(dtype)
+        w = head.bfloat16().to(dtype).requires_grad_()
+        seen, known = (x.bfloat16().to(dtype) for x in others)
+        chunked_loss(h, w, seen, known, labels, Objective(), rows=ROWS).backward()
+        found.append(w.grad.float())
+    chunks = -(-int((labels != IGNORED).sum()) // ROWS)
+    # Of logits, of the gradient over them, and of each sum: 2⁻⁸ a rounding at most
+    bound = (chunks + 2) * 2.0**-8 * found[1].norm()
+    assert (found[0] - found[1]).norm() <= bound
+
+
+def test_gradients_are_handed_on_once(case):
+    hidden, head, seen, known, labels = case
+    h = hidden.clone().requires_grad_()
+    loss = chunked_loss(h, head, seen, known, labels, Objective(), rows=ROWS)
+    loss.backward(retain_graph=True)
+    before = h.grad.clone()
+    with pytest.raises(ValueError, match="handed on already"):
+        loss.backward()
+    assert torch.equal(h.grad, before)
+
+
 def test_refusals(case):
     hidden, head, seen, known, labels = case
     with pytest.raises(ValueError, match="rows=0"):
@@ -85,3 +110,6 @@ def test_refusals(case):
     with pytest.raises(ValueError, match="0 places"):
         none = torch.full_like(labels, IGNORED)
         chunked_loss(hidden, head, seen, known, none, Objective())
+    with pytest.raises(ValueError, match=f"to {VOCABULARY} of {VOCABULARY} tokens"):
+        wrong = labels.index_fill(1, torch.tensor([3]), VOCABULARY)
+        chunked_loss(hidden, head, seen, known, wrong, Objective())
