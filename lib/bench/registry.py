@@ -154,6 +154,13 @@ BENCHMARKS = {
             "distillation_halves",
         ),
         Benchmark(
+            "distillation_halves_long",
+            "lib.bench.distilling.halves",
+            "the same with fifteen times the steps",
+            "GPU",
+            "distillation_halves_long",
+        ),
+        Benchmark(
             "distillation_traces",
             "lib.bench.distilling.traces",
             "sums: the answer alone, rationales as a second task, traces",
@@ -166,6 +173,20 @@ BENCHMARKS = {
             "the loss of 128,256 tokens: time and memory beside Liger",
             "GPU",
             "distillation_loss",
+        ),
+        Benchmark(
+            "self_instruct",
+            "lib.bench.distilling.self_instruct",
+            "SmolLM2 writes exercises and answers; students of them, judged",
+            "GPU",
+            "self_instruct",
+        ),
+        Benchmark(
+            "policies",
+            "lib.bench.distilling.policies",
+            "word level, sequence level and on-policy from one start",
+            "GPU",
+            "policies",
         ),
         Benchmark(
             "draft",

@@ -11,6 +11,7 @@ probabilities are renormalised over them.
 Read in order: `Made`, `make_teacher`, `make_student`, `make_draft`; `RECIPES`.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,9 +126,11 @@ def make_student(place: Place) -> Made:
     return made
 
 
-def llama(*, width: int, layers: int, heads: int, mlp: int) -> LlamaForCausalLM:
-    """A Llama with random weights from seed 0, its head tied, for 1,024 tokens."""
-    torch.manual_seed(0)
+def llama(
+    *, width: int, layers: int, heads: int, mlp: int, seed: int = 0
+) -> LlamaForCausalLM:
+    """A Llama with random weights from the seed, its head tied, for 1,024 tokens."""
+    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=1024,
         hidden_size=width,
@@ -238,7 +241,9 @@ def kept_texts(path: Path, teacher: nn.Module, tokenizer) -> list[list[int]]:
         flat = np.array([t for text in texts for t in text], dtype=np.uint16)
         lengths = np.array([len(text) for text in texts], dtype=np.uint16)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, flat=flat, lens=lengths)
+        draft = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(draft, flat=flat, lens=lengths)
+        draft.replace(path)  # of several processes the last one's, which are equal
     kept = np.load(path)
     flat = torch.from_numpy(kept["flat"].astype(np.int64))
     return [part.tolist() for part in flat.split(kept["lens"].tolist())]

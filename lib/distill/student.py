@@ -7,8 +7,9 @@ What a step draws, its windows and its dropout, is made from the seed and the nu
 the step. So a run that was interrupted goes on from its last checkpoint, and ends with
 the same weights, bit for bit on one device, as one that was not.
 
-With torchrun each process takes its share of every batch, and gradients are averaged:
-the same as one process up to the order of a sum, where all windows count alike.
+With torchrun each process takes its share of every batch, and gradients and losses are
+averaged: the same as one process up to the order of a sum, where all windows count
+alike. Dropout is drawn for each process by itself, so that it is the same in the mean.
 
 Read in order: `Schedule`, `batch_at`, `train`, `Progress`.
 Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
@@ -129,10 +130,10 @@ def train(
         optimizer.zero_grad()
         running.append(value.detach())
         state.step = step + 1
-        late = time.monotonic() - began > seconds
+        late = _anywhere(time.monotonic() - began > seconds, device)
         if state.step % every == 0 or state.step == schedule.steps or late:
             state.seconds = before + time.monotonic() - began
-            state.losses.append(float(torch.stack(running).mean()))
+            state.losses.append(float(_mean(torch.stack(running).mean())))
             if not math.isfinite(state.losses[-1]):
                 raise ValueError(f"the loss is {state.losses[-1]} at {state.step=}")
             running.clear()
@@ -152,7 +153,8 @@ class _randomness:  # noqa: N801 (a context, used as a word)
 
     def __init__(self, seed: int, step: int, device: torch.device) -> None:
         devices = [device] if device.type == "cuda" else []
-        self.fork, self.seed = torch.random.fork_rng(devices), seed * 1_000_003 + step
+        self.fork = torch.random.fork_rng(devices)
+        self.seed = (_processes()[0] << 40) + seed * 1_000_003 + step
 
     def __enter__(self) -> None:
         self.fork.__enter__()
@@ -177,13 +179,24 @@ def _share(batch: Tensor) -> Tensor:
     return batch[rank::world]
 
 
+def _mean(x: Tensor) -> Tensor:
+    """The mean over all processes, in place."""
+    if (world := _processes()[1]) > 1:
+        dist.all_reduce(x)
+        x /= world
+    return x
+
+
 def _average(parameters: list[nn.Parameter]) -> None:
     """The mean gradient of all processes."""
-    world = _processes()[1]
-    for p in parameters if world > 1 else ():
+    for p in parameters:
         if p.grad is not None:
-            dist.all_reduce(p.grad)
-            p.grad /= world
+            _mean(p.grad)
+
+
+def _anywhere(is_so: bool, device: torch.device) -> bool:
+    """Whether it is so in any process: all of them stop at one step, or none."""
+    return bool(_mean(torch.tensor(float(is_so), device=device)) > 0)
 
 
 def _trained(student: nn.Module) -> dict[str, Tensor]:

@@ -49,6 +49,9 @@ def main(words: list[str]) -> int:
     made = RECIPES[options.name](Place(options.work, device, options.seconds))
     if not dist.is_initialized() or dist.get_rank() == 0:
         save(options.name, made, options.out, device)
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
     return 0
 
 

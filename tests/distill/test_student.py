@@ -9,6 +9,7 @@ from torch import distributed as dist
 from torch import multiprocessing as mp
 from torch.nn.functional import cross_entropy
 
+from lib.distill import student
 from lib.distill.losses import next_tokens
 from lib.distill.student import Schedule, batch_at, train
 from tests.conftest import llama_of
@@ -17,8 +18,8 @@ WINDOWS = torch.randint(0, 40, (10, 12), generator=torch.Generator().manual_seed
 SCHEDULE = Schedule(8, batch=4, rate=1e-2, warmup=2)
 
 
-def loss(student, ids):
-    logits = student(input_ids=ids, use_cache=False).logits
+def loss(model, ids):
+    logits = model(input_ids=ids, use_cache=False).logits
     return cross_entropy(logits.flatten(0, 1), next_tokens(ids).flatten())
 
 
@@ -88,8 +89,16 @@ def one_of_two(rank, port, folder):
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
     torch.set_num_threads(1)
     model = llama_of().requires_grad_(True)
-    train(model, loss, WINDOWS, SCHEDULE)
-    torch.save(weights(model), f"{folder}/{rank}.pt")
+    loss(model, student._share(WINDOWS[:6])).backward()
+    student._average(list(model.parameters()))
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
+    model.zero_grad()
+    done = train(model, loss, WINDOWS, SCHEDULE)
+    late = fresh()  # one process has no time left: both stop, and neither waits
+    seconds = 0.0 if rank else torch.inf
+    cut = train(late, loss, WINDOWS, SCHEDULE, seconds=seconds)
+    found = {"weights": weights(model), "gradient": gradient, "losses": done.losses}
+    torch.save(found | {"steps": cut.step}, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -99,12 +108,20 @@ def test_two_processes_are_one(tmp_path, unused_port):
         mp.start_processes(
             one_of_two, (unused_port, str(tmp_path)), nprocs=2, start_method="fork"
         )
-    alone = llama_of().requires_grad_(True)
-    train(alone, loss, WINDOWS, SCHEDULE)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert torch.equal(first, second)
+    alone = llama_of().requires_grad_(True)
+    loss(alone, WINDOWS[:6]).backward()
+    whole = torch.cat([p.grad.flatten() for p in alone.parameters()])
+    for one in (first, second):
+        assert (one["gradient"] - whole).norm() <= 1e-5 * whole.norm()
+    alone.zero_grad()
+    losses = train(alone, loss, WINDOWS, SCHEDULE).losses
+    assert first["losses"] == second["losses"] == pytest.approx(losses, rel=1e-3)
+    assert torch.equal(first["weights"], second["weights"])
     moved = (weights(alone) - weights(llama_of())).abs().max()
-    assert (first - weights(alone)).abs().max() < 0.05 * moved  # Adam and an order
+    apart = (first["weights"] - weights(alone)).abs().max()
+    assert apart < 0.05 * moved  # Adam and an order
+    assert first["steps"] == second["steps"] == 1
 
 
 @pytest.fixture

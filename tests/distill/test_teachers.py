@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from lib.distill.instruct.overlap import filtered, rouge_l, words
 from lib.distill.losses import Objective, distillation_loss
 from lib.distill.teachers.averaged import (
     average,
@@ -14,7 +15,6 @@ from lib.distill.teachers.averaged import (
     dropout_teacher,
     ensemble,
 )
-from lib.distill.teachers.instruct import filtered, rouge_l, words
 
 
 def drawn(*shape, seed=0):

@@ -17,7 +17,12 @@ def add_seeds(parser: argparse.ArgumentParser) -> None:
 
 
 def by_seed(
-    run: Run, seeds: int, measure: Callable[[int], dict], protocol: str
+    run: Run,
+    seeds: int,
+    measure: Callable[[int], dict],
+    protocol: str,
+    *,
+    device: str = "cpu",
 ) -> bool:
     """Measure each seed that this commit has not measured yet, and record."""
     path = run.folder / f"{run.name}.json"
@@ -27,5 +32,6 @@ def by_seed(
     done = {row["seed"] for row in rows}
     for seed in progress([s for s in range(seeds) if s not in done], "seeds"):
         rows.append({"seed": seed} | measure(seed))
-        record(run, {"rows": rows}, protocol=protocol, device=processor_name())
+        where = processor_name() if device == "cpu" else None  # the GPU's own name
+        record(run, {"rows": rows}, protocol=protocol, device=where)
     return True

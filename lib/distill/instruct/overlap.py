@@ -4,12 +4,14 @@
     keep x  ⟺  R(x, y) < 0.7 for every y that was kept before, seeds included
 
 LCS is the longest common subsequence. The order matters: of two that are alike the
-first one stays, so that no two of the kept are alike.
+first one stays, so that no two of the kept are alike. A common subsequence has no more
+words than the two texts share, counted with repetitions: most pairs need no LCS.
 
 Read in order: `rouge_l`, `filtered`.
 Source: Wang et al. 2023, "Self-Instruct", arXiv:2212.10560, section 2.2.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -44,10 +46,16 @@ def filtered(
     if not 0 < most <= 1:
         raise ValueError(f"an overlap of at most {most}")
     kept: list[str] = []
+    before = [(text, Counter(words(text))) for text in seeds]
     for text in proposed:
-        new = all(rouge_l(text, other) < most for other in (*seeds, *kept))
-        if new and shortest <= len(words(text)) <= longest:
+        bag = Counter(words(text))
+        if shortest <= bag.total() <= longest and not any(
+            2 * (bag & other).total() >= most * (bag.total() + other.total())
+            and rouge_l(text, known) >= most
+            for known, other in before
+        ):
             kept.append(text)
+            before.append((text, bag))
     return kept
 
 
