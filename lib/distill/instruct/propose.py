@@ -95,7 +95,7 @@ def answered(
     """The tokens of the model's answers, greedy, up to the end of its turn."""
     starts = chat(tokenizer, asked)
     stop = tokenizer.eos_token_id
-    return write(model, starts, new_tokens, temperature=0, stop=stop, batch=batch)
+    return write(model, starts, new_tokens, temperature=0.0, stop=stop, batch=batch)
 
 
 def rows_of(

@@ -90,6 +90,6 @@ def exact_match(
     """
     length = 2 * problem.shape[1] if how == "trace" else 1
     asked = prompts(problem).tolist()
-    new = write(student, asked, length, temperature=0, batch=512)
+    new = write(student, asked, length, temperature=0.0, batch=512)
     last = torch.tensor([text[-1] for text in new])
     return (last == rationales(problem)[:, -1]).float().mean().item()
