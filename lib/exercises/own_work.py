@@ -19,7 +19,7 @@ ROUNDING = (  # lib.prune stores what it leaves in few bits
 )
 WITHHELD = {
     "hw_costs": ("lib.cost", "lib.figures", "lib.train"),
-    "hw_distillation": ("lib.distill",),
+    "hw_distillation": ("lib.distill", *PACKED),
     "hw_formats": ("lib.formats", *PACKED, "ml_dtypes"),
     "hw_kernels": PACKED,
     "hw_kv_cache": ("lib.decode", *ROUNDING),

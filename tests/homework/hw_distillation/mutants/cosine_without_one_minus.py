@@ -1,8 +1,0 @@
-"""Rewards states that point away."""
-
-LOSES = ["test_triple_loss"]
-PATCHES = {
-    "triple_loss": {
-        "1 - cosine": "cosine",
-    },
-}

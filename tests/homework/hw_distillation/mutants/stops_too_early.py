@@ -1,8 +1,0 @@
-"""Trains ten steps."""
-
-LOSES = ["test_train_student"]
-PATCHES = {
-    "train_student": {
-        "range(300)": "range(10)",
-    },
-}

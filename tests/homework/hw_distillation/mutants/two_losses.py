@@ -1,8 +1,0 @@
-"""Forgets the hidden states."""
-
-LOSES = ["test_triple_loss"]
-PATCHES = {
-    "triple_loss": {
-        " + cos * apart": "",
-    },
-}
