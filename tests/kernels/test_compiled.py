@@ -362,6 +362,16 @@ def test_counting_the_bits_of_a_word_is_one_instruction_for_each_half(kernels):
     assert kernels["xnor_1"].count("REDUX") > 0
 
 
+def test_a_row_is_read_and_written_sixteen_bytes_at_a_time(kernels):
+    """Two passes, or three: the label, and nothing else, is a narrow load."""
+    for kernel in named(kernels, "soft_rows_", without=["scale"]):
+        wide = kernel.count("LDG", "128")
+        assert kernel.count("LDG") - wide <= 1, kernel.name
+        assert wide >= 4 and kernel.count("STG", "128") > 0, kernel.name
+        threads = REGISTERS // kernel.registers
+        assert threads >= 2 * 256, f"{kernel.name}: two programs of 8 warps, at least"
+
+
 @pytest.mark.skipif(MISSING is not None, reason="Triton is not installed")
 def test_an_interpreted_kernel_cannot_be_compiled(device):
     if device == "cuda":
