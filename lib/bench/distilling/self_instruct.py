@@ -47,7 +47,10 @@ TRIAL = Sizes(12, 2, 1, 2, 12, 8)
 
 
 def texts(model: nn.Module, tokenizer, sizes: Sizes, seed: int) -> tuple[dict, dict]:
-    """Rows to learn from, by kind, and numbers about the proposals."""
+    """Rows to learn from, by kind, and numbers about the proposals.
+
+    ValueError where the filter keeps none of them.
+    """
     seeds = exercises(seed)[: SEEDS if sizes != TRIAL else 12]
     found = proposals(
         model, tokenizer, seeds, count=sizes.proposed, seed=seed, batch=sizes.together
