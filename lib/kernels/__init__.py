@@ -8,6 +8,9 @@ Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `
 (4-bit weights), `int8` (LLM.int8()), `xnor` (signs), `ends` and `attend` (a decoder's
 step), `wanda` and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats),
 `soft_targets` (distillation); `inspect` (what the compiler made of them).
+step), `wanda` and `two_of_four` (masks), `hessian`, `gptq` and `trellis` (solvers),
+`cast` (formats);
+`inspect` (what the compiler made of them).
 """
 
 from lib.kernels.attend import attended
@@ -27,6 +30,7 @@ from lib.kernels.int4 import Int4, int4_product, pack_int4
 from lib.kernels.int8 import Int8Matrix, int8_linear, pack_int8
 from lib.kernels.nf4 import Nf4, nf4_dequantize, nf4_product, pack_nf4
 from lib.kernels.soft_targets import scale_in_place, soft_rows
+from lib.kernels.trellis import launch_viterbi
 from lib.kernels.two_of_four import (
     TwoOfFour,
     compress_two_of_four,
@@ -56,6 +60,7 @@ __all__ = [
     "gptq_codes",
     "int4_product",
     "int8_linear",
+    "launch_viterbi",
     "nf4_dequantize",
     "nf4_product",
     "normed_product",

@@ -6,6 +6,8 @@
     Ternary        packed (five trits a byte)   scale (fp16)
     Coded          packed (eight weights in b bytes)   scale (fp32)   [order]
     Incoherent     the inner matrix's tensors   left, right: a bit for each sign
+    TrellisMatrix  codes (k bits, packed)   scale (fp16)
+    Additive       codes (B bits, packed)   books, scale (fp16)
 
 Nothing is kept that dequantization does not need, and `deserialize(*serialize(q))`
 dequantizes to what q does, bit for bit. A new kind of matrix adds a line to `KINDS`.
@@ -20,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib.quant.additive.matrix import Additive
 from lib.quant.aware.ternary import Ternary
 from lib.quant.codebooks.double import DoubleScales
 from lib.quant.codebooks.normal_float import FourBit
@@ -28,6 +31,8 @@ from lib.quant.lattices.codes import E8Code, ScalarCode
 from lib.quant.method import Quantized
 from lib.quant.rotations.incoherence import Incoherent, SignedHadamard
 from lib.quant.solvers.spqr import Bilevel, SparseGrouped
+from lib.quant.trellis.bitshift import Trellis
+from lib.quant.trellis.matrix import TILE, TrellisMatrix
 from lib.quant.uniform.grid import Grid
 from lib.quant.uniform.grouped import Grouped, index_dtype
 from lib.quant.uniform.packing import pack, unpack
@@ -213,6 +218,51 @@ def _read_incoherent(tensors: Tensors, metadata: Metadata) -> Incoherent:
     return Incoherent(deserialize(own, metadata["inner"]), left, right)
 
 
+def _write_trellis(q: TrellisMatrix) -> tuple[Tensors, Metadata]:
+    down, across, _ = q.codes.shape
+    metadata = {
+        "shape": [down * TILE, across * TILE],
+        "state_bits": q.trellis.state_bits,
+        "bits": q.trellis.bits,
+        "levels": q.kind,
+    }
+    tensors = {"codes": pack(q.codes, q.trellis.bits), "scale": q.scale.half()}
+    return tensors, metadata
+
+
+def _read_trellis(tensors: Tensors, metadata: Metadata) -> TrellisMatrix:
+    rows, cols = metadata["shape"]
+    trellis = Trellis(metadata["state_bits"], metadata["bits"])
+    codes = unpack(tensors["codes"], trellis.bits, rows * cols)
+    codes = codes.view(rows // TILE, cols // TILE, TILE * TILE)
+    return TrellisMatrix(codes, tensors["scale"], trellis, metadata["levels"])
+
+
+def _write_additive(q: Additive) -> tuple[Tensors, Metadata]:
+    rows, groups, _ = q.codes.shape
+    tensors = {"books": q.books.half(), "scale": q.scale.half()}
+    for name, shift in _bytes_of(q.code_bits):  # a code beyond 8 bits, in two parts
+        part = q.codes.int() >> shift & 255
+        tensors[name] = pack(part, min(8, q.code_bits - shift))
+    return tensors, {"shape": [rows, groups * q.books.shape[2]]}
+
+
+def _read_additive(tensors: Tensors, metadata: Metadata) -> Additive:
+    (rows, cols), books = metadata["shape"], tensors["books"]
+    count, entries, d = books.shape
+    bits = (entries - 1).bit_length()
+    codes = torch.zeros(rows, cols // d, count, dtype=torch.int32, device=books.device)
+    for name, shift in _bytes_of(bits):
+        part = unpack(tensors[name], min(8, bits - shift), codes.numel())
+        codes |= part.view(codes.shape).int() << shift
+    kind = torch.uint8 if bits <= 8 else torch.int32
+    return Additive(codes.to(kind), books, tensors["scale"])
+
+
+def _bytes_of(bits: int) -> list[tuple[str, int]]:
+    return [("codes", 0), ("high_codes", 8)][: 1 + (bits > 8)]
+
+
 def _write_order(order: Tensor | None) -> Tensors:
     return {} if order is None else {"order": order.to(index_dtype(len(order)))}
 
@@ -237,4 +287,6 @@ KINDS = {
     "ternary": Kind(Ternary, _write_ternary, _read_ternary),
     "coded": Kind(Coded, _write_coded, _read_coded),
     "incoherent": Kind(Incoherent, _write_incoherent, _read_incoherent),
+    "trellis": Kind(TrellisMatrix, _write_trellis, _read_trellis),
+    "additive": Kind(Additive, _write_additive, _read_additive),
 }

@@ -7,6 +7,7 @@ import torch
 
 from lib.prune.magnitude import Magnitude
 from lib.prune.sparsegpt import SparseGPT
+from lib.quant.additive.aqlm import AQLM
 from lib.quant.aware.ternary import BitNet158
 from lib.quant.codebooks.normal_float import quantize_4bit
 from lib.quant.hessian import Hessian
@@ -17,6 +18,7 @@ from lib.quant.rotations.incoherence import Incoherence
 from lib.quant.serialize import KINDS, deserialize, serialize
 from lib.quant.solvers.gptq import GPTQ, gptq
 from lib.quant.solvers.spqr import SpQR, spqr
+from lib.quant.solvers.trellis_ldlq import TrellisLDLQ
 from lib.quant.uniform.grouped import round_to_nearest
 
 ROWS, COLS = 16, 24
@@ -25,6 +27,12 @@ ROWS, COLS = 16, 24
 def inputs():
     stream = Hessian(COLS)
     stream.add(torch.randn(100, COLS, generator=torch.Generator().manual_seed(1)))
+    return stream
+
+
+def first(cols):
+    stream = Hessian(cols)
+    stream.add(torch.randn(100, cols, generator=torch.Generator().manual_seed(1)))
     return stream
 
 
@@ -79,6 +87,14 @@ CASES = {
         lambda w, h: quip_sharp(3).quantize(w, inputs()),
         lambda w, h: Incoherence(GPTQ(3, 8), seed=1).quantize(w[:12], inputs()),
     ],
+    "trellis": [
+        lambda w, h: TrellisLDLQ(6, bits=1).quantize(w[:, :16], first(16)),
+        lambda w, h: TrellisLDLQ(7, bits=3, kind="1mad").quantize(w[:, :16], first(16)),
+    ],
+    "additive": [
+        lambda w, h: AQLM(2, 3, rounds=1).quantize(w, inputs()),
+        lambda w, h: AQLM(1, 10, 4, rounds=1).quantize(w[:3], inputs()),
+    ],
     "bitmap": [
         lambda w, h: Magnitude(0.3).quantize(w, None),
         lambda w, h: Magnitude(0.9, dtype="float32").quantize(w[:5, :7], None),
@@ -131,7 +147,7 @@ def test_what_no_file_holds_is_refused(as_a_user):
     with pytest.raises(ValueError, match="no kind of file holds a Tensor"):
         serialize(torch.ones(2, 2))
     for metadata in ({"kind": "senary"}, {}):
-        with pytest.raises(ValueError, match=r"kind=.* is not one of \['bitmap'"):
+        with pytest.raises(ValueError, match=r"kind=.* is not one of \['additive'"):
             deserialize({}, metadata)
     with pytest.raises(ValueError, match="a four_bit matrix lacks its 'scales'"):
         deserialize({"packed": torch.zeros(1)}, {"kind": "four_bit"})

@@ -15,7 +15,7 @@ free ends, has seen both sides of the seam where it passes it. `exact_ring` trie
 Guarantees, each a test: `viterbi` is no worse than any path, `exact_ring` no worse than
 any ring; free ends ≤ exact ring ≤ two passes, and two passes make a ring.
 
-Read in order: `viterbi`, `ring_viterbi`, `exact_ring`.
+Read in order: `viterbi`, `best_paths`, `ring_viterbi`, `exact_ring`.
 Sources: Viterbi 1967; for quantizing: Marcellin & Fischer 1990; the two passes: Tseng
 et al. 2024, "QTIP", arXiv:2406.11235, algorithm 4.
 """
@@ -45,22 +45,59 @@ def viterbi(
         raise ValueError(f"{len(values)} values for {trellis.states} states")
     if not w.numel():
         raise ValueError(f"w is {tuple(w.shape)}: there is nothing to quantize")
+    sizes = (trellis.state_bits, trellis.bits)
+    return best_paths(w.contiguous(), values.to(w).contiguous(), overlap, *sizes)
+
+
+@torch.library.custom_op(
+    "llm_compression::best_paths",
+    mutates_args=(),
+    schema="(Tensor w, Tensor values, Tensor? overlap, int L, int k) -> Tensor",
+)
+def best_paths(
+    w: Tensor,
+    values: Tensor,
+    overlap: Tensor | None,
+    L: int,
+    k: int,
+) -> Tensor:
+    """`viterbi` without its checks.
+
+    A registered operation: this is its code on every device, until `lib.kernels` is
+    imported and brings a kernel for CUDA (lib/kernels/trellis).
+    """
+    return reference_paths(w, values, overlap, Trellis(L, k))
+
+
+@best_paths.register_fake
+def _paths_shape(
+    w: Tensor,
+    values: Tensor,
+    overlap: Tensor | None,
+    L: int,
+    k: int,
+) -> Tensor:
+    return w.new_empty(w.shape, dtype=torch.int64)
+
+
+def reference_paths(
+    w: Float[Tensor, "rows length"],
+    values: Float[Tensor, " states"],
+    overlap: Int[Tensor, " rows"] | None,
+    trellis: Trellis,
+) -> Int[Tensor, "rows length"]:
+    """`viterbi` in torch, in as many rows at once as memory holds."""
     held = max(1, POINTERS // (w.shape[1] * 2**trellis.overlap_bits))
-    parts = [
-        _paths(rows, values.to(w), trellis, ends)
-        for rows, ends in zip(
-            w.split(held),
-            (None for _ in range(len(w))) if overlap is None else overlap.split(held),
-            strict=overlap is not None,
-        )
-    ]
-    return torch.cat(parts)
+    starts = range(0, len(w), held)
+    ends = [None if overlap is None else overlap[i : i + held] for i in starts]
+    parts = zip(w.split(held), ends, strict=True)
+    return torch.cat([_paths(rows, values, trellis, end) for rows, end in parts])
 
 
 def _paths(
     w: Tensor, values: Tensor, trellis: Trellis, overlap: Tensor | None
 ) -> Int[Tensor, "rows length"]:
-    """`viterbi` of as many rows as memory holds at once."""
+    """The forward pass, and the way back."""
     rows, length = w.shape
     branches, kept = trellis.branches, 2**trellis.overlap_bits
     # (w − v)² = w² − 2 w v + v², and w² chooses nothing

@@ -1,0 +1,5 @@
+"""Viterbi's search, a program a row. Read `viterbi`, then `viterbi_triton`."""
+
+from lib.kernels.trellis.viterbi import launch_viterbi
+
+__all__ = ["launch_viterbi"]
