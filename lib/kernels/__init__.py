@@ -9,8 +9,7 @@ Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `
 step), `wanda` and `two_of_four` (masks), `hessian` and `gptq`, `cast` (formats),
 `soft_targets` (distillation); `inspect` (what the compiler made of them).
 step), `wanda` and `two_of_four` (masks), `hessian`, `gptq` and `trellis` (solvers),
-`cast` (formats);
-`inspect` (what the compiler made of them).
+`cast` (formats); `inspect` (what the compiler made of them).
 """
 
 from lib.kernels.attend import attended

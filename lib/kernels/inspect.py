@@ -27,6 +27,7 @@ from lib.kernels.int4 import cases as int4
 from lib.kernels.int8 import cases as int8
 from lib.kernels.nf4 import cases as nf4
 from lib.kernels.soft_targets import cases as soft_targets
+from lib.kernels.trellis import cases as trellis
 from lib.kernels.two_of_four import cases as two_of_four
 from lib.kernels.unfold import cases as unfold
 from lib.kernels.wanda import cases as wanda
@@ -35,6 +36,7 @@ from lib.kernels.xnor import cases as xnor
 OPERATIONS = (
     *(int4, nf4, unfold, int8, xnor, ends, attend),
     *(wanda, two_of_four, cast, gptq, hessian, soft_targets),
+    *(wanda, two_of_four, cast, gptq, hessian, trellis),
 )
 COLUMNS = (  # of the table: what an instruction's name contains
     *(("HMMA",), ("HGMMA",), ("IMMA",), ("IGMMA",)),
