@@ -5,7 +5,7 @@
     FourBit        packed   scales (fp32, or 8 bits and a second level)
     Ternary        packed (five trits a byte)   scale (fp16)
     Coded          packed (eight weights in b bytes)   scale (fp32)   [order]
-    Incoherent     the inner matrix's tensors   left, right: a bit for each sign
+    Incoherent     the inner matrix's tensors   left, right: signs (a bit, or fp16)
     TrellisMatrix  codes (k bits, packed)   scale (fp16)
     Additive       codes (B bits, packed)   books, scale (fp16)
 
@@ -204,18 +204,25 @@ def _write_incoherent(q: Incoherent) -> tuple[Tensors, Metadata]:
     tensors, inner = serialize(q.inner)
     tensors = {INNER + name: tensor for name, tensor in tensors.items()}
     for side in ("left", "right"):
-        negative = getattr(q, side).signs < 0
-        tensors[side] = pack(negative.to(torch.uint8), 1)
+        rotation = getattr(q, side)
+        signs, plain = rotation.signs, rotation.bits == len(rotation.signs)
+        tensors[side] = pack((signs < 0).byte(), 1) if plain else signs.half()
     return tensors, {"shape": inner["shape"], "inner": inner}
 
 
 def _read_incoherent(tensors: Tensors, metadata: Metadata) -> Incoherent:
     own = {k.removeprefix(INNER): t for k, t in tensors.items() if k.startswith(INNER)}
     left, right = (
-        SignedHadamard(1.0 - 2.0 * unpack(tensors[side], 1, size))
+        _read_signs(tensors[side], size)
         for side, size in zip(("left", "right"), metadata["shape"], strict=True)
     )
     return Incoherent(deserialize(own, metadata["inner"]), left, right)
+
+
+def _read_signs(stored: Tensor, size: int) -> SignedHadamard:
+    if stored.is_floating_point():
+        return SignedHadamard(stored.float())
+    return SignedHadamard(1.0 - 2.0 * unpack(stored, 1, size))
 
 
 def _write_trellis(q: TrellisMatrix) -> tuple[Tensors, Metadata]:

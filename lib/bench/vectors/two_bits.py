@@ -3,10 +3,11 @@
     python -m lib.bench two_bits --device cuda --workers 5
     python -m lib.bench two_bits --blocks 1 --windows 4 --steps 10      # a trial
 
-Every row quantizes the linear layers of the first `blocks` blocks (by default of all),
-with all bits counted, and is measured on *Hamlet*, held out, and on Python's help. With
-`tuned` its constants and norms are then trained block by block on the windows that
-calibrated it (lib/train/blocks); with `codes` the additive codes move as well.
+Every row quantizes all linear layers but the head, with all bits counted, and is
+measured on *Hamlet*, held out, and on Python's help. A trial cuts the model after
+`blocks` blocks: its perplexities say nothing. With `tuned` a row's constants and norms
+are then trained block by block on the windows that calibrated it (lib/train/blocks);
+with `codes` the additive codes move as well.
 
 Read in order: `methods`, `measure`, `main`.
 """

@@ -35,13 +35,18 @@ from lib.quant.rotations.hadamard import (
 class SignedHadamard:
     """The rotation x -> Hadamard(signs · x) / √n, along the last dimension of x."""
 
-    signs: Float[Tensor, " n"]  # 1 or −1
+    signs: Float[Tensor, " n"]  # 1 or −1; fine-tuned (lib/train/blocks), any numbers
 
     @classmethod
     def draw(cls, n: int, generator: torch.Generator) -> "SignedHadamard":
         """Random signs. ValueError for an n without a Hadamard matrix of ours."""
         hadamard_factors(n)
         return cls(2.0 * torch.randint(2, (n,), generator=generator) - 1)
+
+    @property
+    def bits(self) -> int:
+        """What holds the signs: a bit each, or fp16 once they were fine-tuned."""
+        return len(self.signs) * (1 if (self.signs.abs() == 1).all() else 16)
 
     def forward(self, x: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
         """V x for every vector; its norm and dtype stay."""
@@ -101,9 +106,9 @@ class Incoherent:
 
     @property
     def bits_per_weight(self) -> float:
-        """Those of W̃̂, and a bit for each sign."""
-        m, n = len(self.left.signs), len(self.right.signs)
-        return self.inner.bits_per_weight + (m + n) / (m * n)
+        """Those of W̃̂, and of both sides' signs."""
+        weights = len(self.left.signs) * len(self.right.signs)
+        return self.inner.bits_per_weight + (self.left.bits + self.right.bits) / weights
 
 
 @dataclass(frozen=True)
