@@ -145,8 +145,8 @@ def _work(pair: tuple[Job, argparse.Namespace]) -> list[dict[str, Any]]:
         warnings.simplefilter("ignore")  # no kernel takes these kinds
         try:
             return measure(job, options)
-        except (ValueError, RuntimeError) as error:
-            return [{"method": job.name, "seed": job.seed, "failed": str(error)[:400]}]
+        except Exception as error:  # one row's failure is its own
+            return [{"method": job.name, "seed": job.seed, "failed": repr(error)[:400]}]
 
 
 def _rows(todo: list[Job], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
