@@ -31,7 +31,8 @@ from lib.quant.trellis.viterbi import exact_ring, ring_viterbi, viterbi
 
 SEEDS = (0, 1, 2)
 ROWS, LENGTH = 64, 256  # of each seed's draws
-FITTED = 2**17  # draws that scales and codebooks are fitted on
+FITTED = 2**18  # draws that levels and codebooks are fitted on
+ROUNDS, WIDTH = 8, 32  # of additive codes' fit, and of their beam
 SCALES = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
 Code = Callable[[Tensor], Tensor]  # x (rows, length) -> x̂
 
@@ -76,15 +77,15 @@ def additive(bits: int) -> Code:
     generator = torch.Generator().manual_seed(0)
     books, codes = residual_kmeans(fit.view(-1, 8), bits, 256, generator=generator)
     codes = codes.view(len(fit), -1, bits)
-    for _ in range(2 if bits > 1 else 0):
-        codes = search_codes(fit, h, codes, books, ones)
+    for _ in range(ROUNDS):
+        codes = search_codes(fit, h, codes, books, ones, width=WIDTH)
         books = fit_books(fit, h, codes, books, ones)
 
     def code(x: Tensor) -> Tensor:
         start = torch.zeros(len(x), x.shape[1] // 8, bits, dtype=torch.long)
         eye = torch.eye(x.shape[1])
         for _ in range(2):
-            start = search_codes(x, eye, start, books, torch.ones(len(x)))
+            start = search_codes(x, eye, start, books, torch.ones(len(x)), width=WIDTH)
         return sum_of_entries(start, books).flatten(1)
 
     return code

@@ -44,8 +44,8 @@ class AQLM(Method):
     books: int = 2
     code_bits: int = 8
     group: int = 8
-    rounds: int = 4
-    width: int = 8
+    rounds: int = 6
+    width: int = 16
     steps: int = 10
     damping: float = 0.01
     seed: int = 0
