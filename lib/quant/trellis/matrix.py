@@ -5,9 +5,9 @@
     bits a weight = k + 16 / (rows cols), and no table: the levels are computed
 
 A tile is as wide as what LDLQ rounds at once (`TileQuantizer` is a block quantizer of
-solvers/block_rounding.py), and long enough that closing the ring costs little: a fourth
-of what a ring of 64 loses. All levels are those of N(0, 1), so W must look like it:
-rotate it first.
+solvers/block_rounding.py), and long enough that closing the ring costs little: at
+L = 12 rings of 64 err 2 % more than rings of 256, and rings of 32 13 %. All levels are
+those of N(0, 1), so W must look like it: rotate it first.
 
 Read in order: `tiles`, `untiled`, `TileQuantizer`, `TrellisMatrix`.
 Source: Tseng et al. 2024, "QTIP", arXiv:2406.11235, section 4.
