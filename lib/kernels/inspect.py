@@ -35,8 +35,7 @@ from lib.kernels.xnor import cases as xnor
 
 OPERATIONS = (
     *(int4, nf4, unfold, int8, xnor, ends, attend),
-    *(wanda, two_of_four, cast, gptq, hessian, soft_targets),
-    *(wanda, two_of_four, cast, gptq, hessian, trellis),
+    *(wanda, two_of_four, cast, gptq, hessian, soft_targets, trellis),
 )
 COLUMNS = (  # of the table: what an instruction's name contains
     *(("HMMA",), ("HGMMA",), ("IMMA",), ("IGMMA",)),
