@@ -2,4 +2,5 @@
 
 Read in order: `hadamard`; `incoherence`, a layer rotated on both sides.  Taught in
 notebooks/07.
+Read in order: `hadamard`.  Taught in notebooks/07.
 """
