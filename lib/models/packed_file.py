@@ -2,8 +2,9 @@
 
     save_quantized(model, path)        load_quantized(model of the same shape, path)
 
-The file is the model's state dict; what the packed layers' tensors mean is in its
-metadata. Read in order: `save_quantized`, `load_quantized`, `dense`.
+The file is the model's state dict; what the packed layers' tensors mean, and what a
+rotated model does online (rotate/online.py), is in its metadata.
+Read in order: `save_quantized`, `load_quantized`, `dense`.
 """
 
 import json
@@ -16,6 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.layers.packed import PackedLinear
+from lib.models.rotate.fold import untie_head
+from lib.models.rotate.online import install, online_parts
+from lib.models.sequential import restored_on_failure
 from lib.models.walk import replace_layer
 
 
@@ -63,7 +67,8 @@ def save_quantized(
             )
         state[name] = kept.clone(memory_format=torch.contiguous_format)
     layers = {name: layer.metadata for name, layer in packed.items()}
-    save_file(state, path, metadata={"layers": json.dumps(layers)})
+    about = {"layers": layers, "online": online_parts(model)}
+    save_file(state, path, metadata={k: json.dumps(v) for k, v in about.items()})
     return Path(path).stat().st_size
 
 
@@ -76,14 +81,19 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
     file = Path(path).name
     try:
         with safe_open(path, "pt") as opened:
-            layers = json.loads((opened.metadata() or {})["layers"])
+            about = {k: json.loads(v) for k, v in (opened.metadata() or {}).items()}
+            layers = about["layers"]
             state = {n: opened.get_tensor(n) for n in opened.keys()}  # noqa: SIM118
     except (OSError, KeyError, SafetensorError) as error:
         raise ValueError(f"{file} is no saved quantized model: {error}") from error
     packed = {name: _layer(name, layers[name], state) for name in layers}
-    _check_fits(model, packed, state, file)
-    for name, layer in packed.items():
-        replace_layer(model, name, layer)
+    with restored_on_failure(model):
+        if online := about.get("online"):
+            untie_head(model)  # as whatever rotates a model did
+        _check_fits(model, packed, state, file)
+        for name, layer in packed.items():
+            replace_layer(model, name, layer)
+        install(model, online or {})
     model.load_state_dict(state, strict=False)
     return model
 

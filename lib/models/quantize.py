@@ -118,7 +118,6 @@ def quantize_model(
             method.at(name).check(*layer.weight.shape)
     _warn_of_others(model)
     originals = {name: layer.weight.detach() for name, layer in layers.items()}
-    parameters = dict(model.named_parameters())
     checkpoint = None
     if folder is not None:
         tokens = b"" if windows is None else windows.cpu().numpy().tobytes()
@@ -128,6 +127,7 @@ def quantize_model(
         )
     with restored_on_failure(model):
         method.prepare(model, windows)
+        parameters = dict(model.named_parameters())  # an untied head is one of them
         quantizer = _Quantizer(layers, originals, method, checkpoint, sequential)
         if windows is None:
             for name in progress(layers, "quantizing"):

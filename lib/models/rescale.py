@@ -65,15 +65,18 @@ def trade(
             f"scales from {scale.min().item()} to {scale.max().item()} are not all "
             "positive and finite"
         )
-    _set(norm, "weight", norm.weight * scale)
+    set_parameter(norm, "weight", norm.weight * scale)
     if getattr(norm, "bias", None) is not None:
-        _set(norm, "bias", norm.bias * scale)
+        set_parameter(norm, "bias", norm.bias * scale)
     for linear in linears:
-        _set(linear, "weight", linear.weight / scale)
+        set_parameter(linear, "weight", linear.weight / scale)
 
 
-def _set(module: nn.Module, name: str, value: Tensor) -> None:
-    """A new parameter in place of the old one, which stays as it was; its dtype."""
+def set_parameter(module: nn.Module, name: str, value: Tensor) -> None:
+    """A new parameter in place of the old one, which stays as it was; its dtype.
+
+    ValueError where a number overflows that dtype.
+    """
     old = getattr(module, name)
     new = value.to(old.dtype)
     if lost := int((~new.isfinite() & old.isfinite()).sum()):
@@ -137,15 +140,15 @@ def _divide(
 ) -> None:
     """Divide the source's channels by `own`; multiply the readers' columns."""
     for reader in feed.readers.values():
-        _set(reader, "weight", reader.weight * columns)
+        set_parameter(reader, "weight", reader.weight * columns)
     source = feed.source
-    _set(
+    set_parameter(
         source,
         "weight",
         source.weight / (own if source.weight.ndim == 1 else own[:, None]),
     )
     if getattr(source, "bias", None) is not None:
-        _set(source, "bias", source.bias / own)
+        set_parameter(source, "bias", source.bias / own)
 
 
 def plant_outliers(

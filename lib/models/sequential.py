@@ -72,14 +72,17 @@ def visit_layers(
 def restored_on_failure(model: nn.Module) -> Iterator[None]:
     """Where a `with` block fails, put back what it replaced.
 
-    Every parameter, buffer, module and hook: the same objects, whatever was raised.
+    Every parameter, buffer, module and hook, the same objects, and the configuration,
+    whatever was raised.
     """
+    config = getattr(model, "config", None)
+    settings = {} if config is None else dict(vars(config))
     names = ("_parameters", "_buffers", "_modules")  # the dictionaries of nn.Module
     before_it = [
         (
             module,
             {name: dict(getattr(module, name)) for name in names},
-            {name: getattr(module, name) for name in HOOKS},
+            {name: (d := getattr(module, name), dict(d)) for name in HOOKS},
         )
         for module in model.modules()
     ]
@@ -91,6 +94,11 @@ def restored_on_failure(model: nn.Module) -> Iterator[None]:
                 dictionary = getattr(module, name)
                 dictionary.clear()
                 dictionary.update(content)
-            for name, dictionary in hooks.items():
+            for name, (dictionary, content) in hooks.items():
+                dictionary.clear()
+                dictionary.update(content)
                 setattr(module, name, dictionary)
+        if config is not None:
+            vars(config).clear()
+            vars(config).update(settings)
         raise
