@@ -76,6 +76,11 @@ def _aware(name: str, needs: str, summary: str) -> Benchmark:
     return Benchmark(name, f"lib.bench.aware.{name}", summary, needs, name)
 
 
+def _rotations(name: str, module: str, summary: str) -> Benchmark:
+    """A benchmark of lecture 07."""
+    return Benchmark(name, f"lib.bench.rotations.{module}", summary, "CPU", name)
+
+
 BENCHMARKS = {
     benchmark.name: benchmark
     for benchmark in (
@@ -321,6 +326,9 @@ BENCHMARKS = {
             "CPU",
             "two_bits",
         ),
+        _rotations("rotations", "table", "perplexity in few bits, rotated or not"),
+        _rotations("rotations_learned", "learned", "rotations by SpinQuant's descent"),
+        _rotations("rotations_why", "why", "why rotated weights fail when rounded"),
         _aware("data_free", "CPU", "a model in few bits, trained on text of its own"),
         _aware("characters_aware", "CPU", "few bits trained, over seeds"),
         _aware("binary", "CPU", "training curves of a binarized net"),

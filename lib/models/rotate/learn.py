@@ -90,8 +90,9 @@ def learn_rotations(
 ) -> tuple[Rotations, list[float]]:
     """R1 and R2 after `steps` of Cayley SGD from `start`, and each step's loss in nats.
 
-    `bits` a number of the inputs, and their clip, as in `fake_tokens`. The rate falls to 0 along a line. The model stays as it is: a folded copy learns.
-    ValueError for less than one step or window, and as the parts of it.
+    `bits` a number of the inputs, and their clip, as in `fake_tokens`. The rate falls
+    to 0 along a line. The model stays as it is: a folded copy learns. ValueError for
+    less than one step or window, and as the parts of it.
     """
     if steps < 1 or batch < 1 or not len(windows):
         raise ValueError(f"steps={steps}, batch={batch}, {len(windows)} windows")

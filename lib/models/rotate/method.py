@@ -1,4 +1,6 @@
-"""Rotate, then quantize by any method: `quantize_model(model, Rotate(GPTQ(bits=3)), …)`.
+"""Rotate, then quantize by any method.
+
+    quantize_model(model, Rotate(GPTQ(bits=3)), windows)
 
 The model is rotated first, without changing what it computes; then each layer's inputs
 and weights, rotated, go to the method. Two controls come with it: `kind="none"` folds

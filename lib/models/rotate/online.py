@@ -28,6 +28,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from lib.models.llama import FEEDS
 from lib.quant.aware.tokens import check_tokens, fake_heads, fake_tokens
 from lib.quant.rotations.hadamard import hadamard_transform
 
@@ -139,22 +140,14 @@ def round_online(
     clip: float = 1.0,
     cache_clip: float = 1.0,
 ) -> None:
-    """Round the inputs of all linear layers but the head, and keys and values, in place.
+    """Round the inputs of a block's linear layers, and keys and values, in place.
 
     Bits a number, or None to leave them; what is rotated online stays rotated.
     ValueError as `Inputs` and `set_reading`.
     """
-    kinds = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
+    layers = tuple(part for source in FEEDS for part in source[1])
     for name, layer in model.named_modules():
-        if name.endswith(kinds):
+        if name.endswith(layers):
             set_inputs(layer, replace(inputs_of(layer), bits=inputs, clip=clip))
     if cache or any(isinstance(module, Reading) for module in model.modules()):
         set_reading(model, bits=cache, clip=cache_clip)

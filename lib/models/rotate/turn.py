@@ -92,9 +92,8 @@ def rotate_stream(model: PreTrainedModel, r: Float[Tensor, "d d"]) -> None:
         if not torch.allclose(own := gain(feed.source), torch.ones_like(own)):
             raise ValueError(f"{feed.name} has a gain: call `fold_norms` first")
         for reader in feed.readers.values():
-            set_parameter(
-                reader, "weight", reader.weight.double() @ _as(r, reader.weight)
-            )
+            turned = reader.weight.double() @ _as(r, reader.weight)
+            set_parameter(reader, "weight", turned)
     for end in (model.get_input_embeddings(), model.get_output_embeddings()):
         set_parameter(end, "weight", end.weight.double() @ _as(r, end.weight))
     for writer in _readers_of(model, "v_proj", "up_proj"):  # o_proj and down_proj

@@ -10,7 +10,8 @@ The second needs the signs of R: U alone is not uniform, for a QR routine choose
 Read in order: `random_signs`, `random_hadamard`, `random_orthogonal`.  Taught in
 notebooks/07.
 Sources: Ashkboos et al. 2024, "QuaRot", arXiv:2404.00456, section 3; Mezzadri 2007,
-"How to generate random matrices from the classical compact groups", arXiv:math-ph/0609050.
+"How to generate random matrices from the classical compact groups",
+arXiv:math-ph/0609050.
 """
 
 import torch

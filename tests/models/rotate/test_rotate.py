@@ -1,4 +1,4 @@
-"""Rotations leave a model what it is; rounding, files and failures meet a rotated one."""
+"""Rotations leave a model what it is; rounding, files, failures meet a turned one."""
 
 import copy
 from dataclasses import replace

@@ -1,0 +1,1 @@
+"""Rotated models in few bits: the table, learned rotations, and why rounding fails."""
