@@ -48,6 +48,7 @@ from lib.kernels.ends import (
 )
 from lib.layers.kernel_matrix import KernelMatrix
 from lib.layers.packed import PackedLinear
+from lib.models.rotate.online import Inputs, inputs_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +176,11 @@ def _norms(block: nn.Module) -> tuple[nn.Module, nn.Module]:
 def matrix_of(layer: nn.Module) -> Matrix:
     """A layer's matrix as kernels want it.
 
-    ValueError for a bias, an act-order, and a layer of a kind without kernels.
+    ValueError for a bias, an act-order, inputs that are transformed or rounded online,
+    and a layer of a kind without kernels.
     """
+    if (inputs := inputs_of(layer)) != Inputs():
+        raise ValueError(f"no kernel does to a layer's inputs what {inputs} says")
     if getattr(layer, "bias", None) is not None:
         raise ValueError("a layer has a bias, and these products add none")
     if isinstance(layer, PackedLinear):

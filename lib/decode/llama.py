@@ -31,6 +31,7 @@ from torch.nn.functional import silu
 from transformers import PreTrainedModel
 
 from lib.decode.cache import Cache
+from lib.models.rotate.online import readings
 
 MODELS = ("llama", "mistral", "qwen2")  # transformers' names of what has this pass
 GROWING = ("dynamic", "longrope")  # angles that depend on how long the text is
@@ -73,6 +74,10 @@ class Llama:
         if rope.rope_type in GROWING:
             raise ValueError(
                 f"angles of the kind {rope.rope_type!r} depend on the text"
+            )
+        if any(one.settings["bits"] for one in readings(model)):
+            raise ValueError(
+                "attention rounds keys and values online: take a cache of few bits"
             )
         self.embedding, self.head = model.model.embed_tokens, model.lm_head
         self.blocks, self.last_norm = model.model.layers, model.model.norm

@@ -67,14 +67,17 @@ class BlockedLinear(nn.Module):
 def block_weights(model: nn.Module) -> int:
     """Replace every `nn.Linear` of `model` in place; how many there were.
 
-    The model is for inference from then on. Raises as `BlockedLinear` does, before
-    anything is replaced.
+    The model is for inference from then on. Raises as `BlockedLinear` does, and
+    ValueError for a layer with hooks, before anything is replaced.
     """
     found = {
         path: layer
         for path, layer in model.named_modules(remove_duplicate=False)
         if path and type(layer) is nn.Linear
     }
+    for path, layer in found.items():
+        if layer._forward_pre_hooks or layer._forward_hooks:
+            raise ValueError(f"{path} has hooks, which a layer in blocks would lose")
     blocked = {id(layer): BlockedLinear(layer) for layer in found.values()}
     for path, layer in found.items():
         parent, _, name = path.rpartition(".")

@@ -36,6 +36,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from lib.layers.packed import PackedLinear
 from lib.models.llama import head_dim
+from lib.models.rotate.online import online_parts
 from lib.progress import progress
 from lib.quant.gguf import BLOCKS, encode
 
@@ -112,6 +113,11 @@ def _check_model(model: PreTrainedModel) -> None:
         raise ValueError(
             f"{len(packed)} layers are packed, first {packed[0]}: call `dense(model)` "
             "of lib.models.packed_file first"
+        )
+    if parts := online_parts(model):
+        raise ValueError(
+            f"{len(parts)} parts work online, first {next(iter(parts))}: a GGUF file "
+            "has no word for them"
         )
     if config.hidden_act != "silu":
         raise ValueError(f"hidden_act={config.hidden_act!r}: GGUF's llama has silu")

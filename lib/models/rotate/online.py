@@ -106,6 +106,11 @@ class Reading(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in self.settings.items())
 
 
+def readings(model: nn.Module) -> list[Reading]:
+    """Every `Reading` of the model."""
+    return [module for module in model.modules() if isinstance(module, Reading)]
+
+
 def attend(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kw: Any):
     """Torch's attention, of what the module's `Reading` makes of q, k and v."""
     if (reading := getattr(module, ATTENTION, None)) is not None:
@@ -149,7 +154,7 @@ def round_online(
     for name, layer in model.named_modules():
         if name.endswith(layers):
             set_inputs(layer, replace(inputs_of(layer), bits=inputs, clip=clip))
-    if cache or any(isinstance(module, Reading) for module in model.modules()):
+    if cache or readings(model):
         set_reading(model, bits=cache, clip=cache_clip)
 
 
