@@ -2,22 +2,22 @@
 
     python -m lib.bench rotations_why
 
-The first token of a window is massive: behind a norm it points along one channel, and
-is √d long whatever the norm's gain was, once that gain is folded into the weights. So
-each layer's inputs have one loud direction u, the largest eigenvector of their second
-moment H, and there the weights are small: the gain made them so. A layer errs by
+The inputs of a layer have one loud direction u, the largest eigenvector of their second
+moment H: half of their energy lies along it. A layer errs by
 
     E ‖Δ x‖² = tr(Δ H Δᵀ) = λ_u ‖Δ u‖²  +  the rest,      Δ = Ŵ − W
 
-Unrotated, u is one channel, and Δ u is one column's error: its weights, being small,
-lie near the level 0, and cannot err by more than they are. Rotated, u is spread over
-all columns, and Δ u collects an error of the step's size from each.
+Two steps make that worse. With the gains folded in, the weights are small along u, so
+that an error of the same size is a larger share of W u. While u is nearly one channel,
+its small weights lie near the level 0 and err by less than others; rotated, u is spread
+over all columns, and Δ u is as large as along any other direction. GPTQ reads H, so it
+spends its freedom on u first.
 
 Rows measure that: λ_u / tr H, ‖W u‖² and ‖Δ u‖² beside the mean column's, and u's
 share of the error. Then they intervene. `top` takes back the error along u alone, by a
 matrix of rank one a layer; `random` does the same along another direction; `first`
 keeps the first token of each window out of rounding. And GPTQ without u in its H has to
-fail, if u is what it cures (`--gptq`).
+fail, if u is what it cures (`--gptq`, which takes minutes a variant).
 
 Read in order: `loudest`, `shares`, `repaired`, `main`.  Lecture 07 draws it.
 """
