@@ -3,6 +3,7 @@
 import argparse
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,12 +135,11 @@ def rounded(
 
 def flow_rows(
     setting: Setting, model: PreTrainedModel, flows: tuple[str, ...], **about: Any
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The model's perplexity under each of these roundings of what flows; in place."""
-    rows = []
     for flow in flows:
         round_online(model, **FLOWS[flow])
-        rows.append({**about, "flow": flow, **setting.perplexity(model)})
-        print(rows[-1], flush=True)
+        row = {**about, "flow": flow, **setting.perplexity(model)}
+        print(row, flush=True)
+        yield row
     round_online(model)
-    return rows

@@ -10,11 +10,14 @@ Read in order: `main`.  Lecture 07 draws it.
 """
 
 import argparse
+from collections.abc import Iterable
+from typing import Any
 
 from lib.bench.record import Run, record
 from lib.bench.rotations.common import CLIP, Setting, flow_rows, rounded
 from lib.bench.rotations.common import add_options as shared_options
 from lib.models.rotate.learn import learn_rotations
+from lib.models.rotate.turn import Rotations
 
 FLOWS = ("A4", "A4 clipped", "A4KV4")
 
@@ -38,16 +41,20 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
         f"{options.length} tokens, clip {CLIP}, rate {options.rate} falling to 0"
     )
 
-    def measure(drawn, **about) -> None:
+    def keep(found: Iterable[dict[str, Any]]) -> None:
+        for row in found:
+            rows.append(row)
+            results = {"rows": rows, "losses": losses}
+            record(run, results, protocol=protocol, device=setting.device)
+
+    def measure(drawn: Rotations, **about: Any) -> None:
         model = setting.variant("rotated", drawn)
-        found = flow_rows(setting, model, FLOWS, **about, bits=16)
-        if options.gptq:
-            for bits, flows in ((4, ("A16", *FLOWS)), (3, ("A16",))):
-                small, _ = rounded(setting, model, "gptq", bits)
-                found += flow_rows(setting, small, flows, **about, bits=bits)
-        rows.extend(found)
-        results = {"rows": rows, "losses": losses}
-        record(run, results, protocol=protocol, device=setting.device)
+        keep(flow_rows(setting, model, FLOWS, **about, bits=16))
+        for bits, flows in (
+            ((4, ("A16", *FLOWS)), (3, ("A16",))) if options.gptq else ()
+        ):
+            small, _ = rounded(setting, model, "gptq", bits)
+            keep(flow_rows(setting, small, flows, **about, bits=bits))
 
     for seed in range(options.seeds):
         start = setting.drawn(seed)
