@@ -1,8 +1,8 @@
 """Fewer bits a weight: functions over tensors, which know no model and no layer.
 
 Read in order: `uniform` (lecture 03), `outliers` (04), `codebooks` (05), `solvers`
-(06), `rotations` (07), `aware` (08), each a folder; `hessian`, what calibrates them; `method`, what a
-method is; `serialize` and `gguf`, as bytes.
+(06), `rotations` (07), `aware` (08), each a folder; `hessian`, what calibrates them;
+`method`, what a method is; `serialize` and `gguf`, as bytes.
 Here are the names of lecture 03.
 """
 
