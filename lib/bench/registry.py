@@ -93,6 +93,7 @@ BENCHMARKS = {
         _kernel("gptq", "GPTQ of a layer beside the column loop in torch"),
         _kernel("hessian", "GPTQ's Hessian beside addmm"),
         _kernel("wanda", "Wanda's masks and 2:4 compression beside sort and topk"),
+        _kernel("two_of_four", "2:4 products beside cuBLAS, cuSPARSELt and our int4"),
         _pruning("lottery", "lottery", "pruning with retraining, on a small net"),
         _pruning("pruning", "unstructured", "perplexity of SmolLM2 by sparsity"),
         _pruning("structured", "structured", "perplexity with whole parts cut out"),

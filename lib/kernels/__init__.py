@@ -8,6 +8,8 @@ Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `
 (4-bit weights), `int8` (LLM.int8()), `xnor` (signs), `ends` and `attend` (a decoder's
 step), `wanda` and `two_of_four` (masks), `hessian`, `gptq` and `trellis` (solvers),
 `cast` (formats), `soft_targets` (distillation); `inspect` (what the compiler made).
+step), `wanda` and `two_of_four` (masks, and a product), `hessian` and `gptq`, `cast`
+(formats); `inspect` (what the compiler made of them).
 """
 
 from lib.kernels.attend import attended
@@ -32,6 +34,7 @@ from lib.kernels.two_of_four import (
     TwoOfFour,
     compress_two_of_four,
     decompress_two_of_four,
+    two_of_four_product,
 )
 from lib.kernels.unfold import unfolded
 from lib.kernels.wanda import prune_n_of_m, prune_per_row
@@ -68,6 +71,7 @@ __all__ = [
     "prune_per_row",
     "scale_in_place",
     "soft_rows",
+    "two_of_four_product",
     "unfolded",
     "xnor_product",
 ]

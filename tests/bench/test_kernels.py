@@ -20,6 +20,7 @@ from lib.bench.kernels import (
     nf4,
     nf4_dequantize,
     rows,
+    two_of_four,
     wanda,
 )
 from lib.bench.kernels.rows import Row, measured, tabulated, tuning_cases
@@ -31,7 +32,7 @@ from lib.kernels.core.tiles import Tile
 
 OPERATIONS = (
     *(int4, int8, nf4, nf4_dequantize),
-    *(cast, gptq, hessian, wanda),
+    *(cast, gptq, hessian, wanda, two_of_four),
 )
 
 
@@ -41,7 +42,7 @@ def test_every_operation_is_right_and_timed(operation):
     assert rows
     for row in rows:
         assert row.error is None and row.ours > 0, row
-        assert row.nbytes > 128 * 256 // 2
+        assert row.nbytes > 128 * 256 // 3
 
 
 def test_a_wrong_result_is_not_timed():
@@ -102,7 +103,7 @@ def test_times_are_microseconds(monkeypatch):
 
 
 def test_candidates_fit_the_columns():
-    for operation in (int4, int8, nf4):
+    for operation in (int4, int8, nf4, two_of_four):
         for m in (1, 5, 16, 100, 1024):
             tiles = operation.candidates(m, 2048)
             assert tiles and len(set(tiles)) == len(tiles)

@@ -75,6 +75,8 @@ def _step(operation: str, s: list[np.ndarray]) -> np.ndarray:
         return s[0] << s[1]
     if operation == "add.u32":
         return s[0] + s[1]
+    if operation == "mul.lo.u32":
+        return s[0] * s[1]
     if operation == "mad.lo.u32":
         return s[0] * s[1] + s[2]
     if operation == "setp.ne.b32":
@@ -93,9 +95,12 @@ def _step(operation: str, s: list[np.ndarray]) -> np.ndarray:
     if operation == "prmt.b32":  # nibbles of the selector name bytes of b and a
         both = s[1].astype(np.uint64) << 32 | s[0]
         picks = [int(s[2][0]) >> 4 * k & 15 for k in range(4)]
-        assert max(picks) < 8, "no copies of signs"
-        out = sum((both >> 8 * pick & 255) << 8 * k for k, pick in enumerate(picks))
-        return out.astype(np.uint32)
+        found = [both >> 8 * (pick & 7) & 255 for pick in picks]
+        found = [  # from 8 on a byte's sign, eight times
+            255 * (byte >> 7) if pick > 7 else byte
+            for pick, byte in zip(picks, found, strict=True)
+        ]
+        return sum(byte << 8 * k for k, byte in enumerate(found)).astype(np.uint32)
     if operation == "shfl.sync.idx.b32":
         clamp, segment = s[2][0] & 31, s[2][0] >> 8 & 31
         lane = np.arange(LANES)

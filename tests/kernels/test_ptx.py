@@ -18,6 +18,11 @@ from lib.kernels.nf4.assembly import (
     pairs_text,
     words_text,
 )
+from lib.kernels.two_of_four.spread_triton import (
+    levels_text,
+    spread_codes_text,
+    spread_text,
+)
 from lib.quant.codebooks.double import dynamic_levels
 from lib.quant.codebooks.normal_float import normal_float_levels
 
@@ -95,3 +100,51 @@ def test_shuffles_look_up_two_float32_levels_of_each_plane():
         plane, column = divmod(at, 2)
         q = w >> 8 * plane + 4 * column & 15
         assert np.array_equal(out.view(np.float32), levels[q])
+
+
+PAIRS_OF_FOUR = [3, 5, 9, 6, 10, 12]  # which two of four bits are set
+
+
+def places_of_four(seed):
+    """Eight nibbles with two bits each, a lane, and their words."""
+    picks = np.random.default_rng(seed).choice(PAIRS_OF_FOUR, (32, 8))
+    return picks, sum(picks[:, k].astype(np.uint32) << 4 * k for k in range(8))
+
+
+def placed(first, last, bits):
+    """The four places of a group, by the equation."""
+    row = [0, 0, 0, 0]
+    a, b = (p for p in range(4) if bits >> p & 1)
+    row[a], row[b] = first, last
+    return row
+
+
+def test_masks_spread_two_values_over_four_places():
+    first, last = words(6), words(7)
+    picks, places = places_of_four(8)
+    for plane in range(4):
+        out = ptx.run(spread_text(plane), [first, last, places], 4)
+        got = np.stack([one.view(np.uint16).reshape(32, 2) for one in out], -1)
+        for lane in range(32):
+            for half in range(2):
+                a, b = (int(w[lane]) >> 16 * half & 0xFFFF for w in (first, last))
+                wanted = placed(a, b, picks[lane, 4 * half + plane])
+                assert got[lane, half].tolist() == wanted
+
+
+@pytest.mark.parametrize("kind", DTYPES)
+def test_masks_spread_codes_and_what_is_dropped_is_level_0(kind):
+    magic, dtype = DTYPES[kind]
+    first, last = words(9), words(10)
+    picks, places = places_of_four(11)
+    spread = ptx.run(spread_codes_text(), [first, last, places], 4)
+    for plane in range(4):
+        out = ptx.run(levels_text(plane, magic * 0x10001, kind), spread, 4)
+        got = [one.view(np.uint16).view(dtype).reshape(32, 2) for one in out]
+        got = np.stack(got, -1).astype(int)
+        for lane in range(32):
+            for half in range(2):
+                at = 4 * (4 * half + plane)
+                a, b = (((int(w[lane]) >> at & 15) ^ 8) - 8 for w in (first, last))
+                wanted = placed(a, b, picks[lane, 4 * half + plane])
+                assert got[lane, half].tolist() == wanted

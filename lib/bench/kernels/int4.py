@@ -1,17 +1,27 @@
 """The 4-bit product beside cuBLAS in fp16, tinygemm, Marlin and gemlite.
 
-Bytes: codes and constants of Ŵ, x and y.
+Bytes: codes and constants of Ŵ, x and y. Each baseline has enough random weights to
+miss the cache: its function takes x (m, k) and n, and returns a call for each copy of
+them, or says why it cannot. Groups of 128 everywhere.
+
+Read in order: `random_int4`, `measure`, `candidates`, `tune`; `cublas`, `tinygemm`,
+`marlin`, `gemlite`.
 """
 
+import importlib
+import sys
+import types
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from lib.bench.kernels.baselines import BASELINES, GROUP, WITH_ZEROS
-from lib.bench.kernels.rows import Row, best_tiles, measured, tuning_cases
+from lib.bench.kernels.rows import Calls, Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache
 from lib.kernels.core.planes import Planes, pack_constants
 from lib.kernels.core.tiles import Tile, inside, power_above
@@ -24,6 +34,7 @@ from lib.kernels.int4 import (
 )
 from lib.kernels.int4.product import SKINNY
 
+GROUP = 128
 TOKENS = (1, 2, 4, 8, 16, 64, 128, 1024)
 TOLERANCE = {torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-5}
 
@@ -44,12 +55,6 @@ def random_int4(n: int, k: int, *, symmetric: bool, device: str) -> list[Int4]:
 
     first = one()
     return [first, *(one() for _ in range(copies_past_cache(first.nbytes) - 1))]
-
-
-KINDS = {  # what x is, whether the weights are symmetric, and who does the same
-    "fp16 symmetric": (torch.float16, True, BASELINES),
-    "bf16 zero points": (torch.bfloat16, False, WITH_ZEROS),
-}
 
 
 def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
@@ -110,3 +115,94 @@ def tune(sizes: list[tuple[int, int]], tokens: list[int]) -> list[dict[str, Any]
         ways = weights, int4_reference, launch, candidates, TOLERANCE[torch.float16]
         notes += best_tiles(operation, tuning_cases(sizes, tokens, *ways))
     return notes
+
+
+def cublas(x: Tensor, n: int) -> Calls:
+    """x Wᵀ in 16 bits."""
+    k = x.shape[1]
+    count = copies_past_cache(2 * n * k)
+    weights = [torch.randn(n, k, device=x.device, dtype=x.dtype) for _ in range(count)]
+    return [lambda w=w: torch.nn.functional.linear(x, w) for w in weights]
+
+
+def tinygemm(x: Tensor, n: int) -> Calls:
+    """torch's `_weight_int4pack_mm`: in bf16, a step and a zero each group."""
+    k = x.shape[1]
+    x = x.to(torch.bfloat16)
+    calls = []
+    for _ in range(copies_past_cache(n * k // 2)):
+        codes = torch.randint(256, (n, k // 2), dtype=torch.uint8, device=x.device)
+        packed = torch._convert_weight_to_int4pack(codes, 8)
+        constants = torch.rand(k // GROUP, n, 2, device=x.device).to(torch.bfloat16)
+        calls.append(
+            lambda p=packed, c=constants: torch._weight_int4pack_mm(x, p, GROUP, c)
+        )
+    return calls
+
+
+def marlin(x: Tensor, n: int) -> Calls:
+    """Marlin with scaled zero points; optimum-quanto's source takes 95 s to build.
+
+    Raises ImportError where that is not installed.
+    """
+    _quanto_products()
+    k, kind = x.shape[1], {"dtype": torch.float16, "device": x.device}
+    x = x.half()
+    calls = []
+    for _ in range(copies_past_cache(n * k // 2)):
+        shape = (k // 16, 2 * n)
+        codes = torch.randint(
+            -(2**31), 2**31, shape, dtype=torch.int32, device=x.device
+        )
+        step, shift = torch.rand(2, k // GROUP, n, **kind) / 64
+        locks = torch.zeros(n // 128 * 16, dtype=torch.int32, device=x.device)
+        matrix = codes, step, shift, locks
+        calls.append(lambda w=matrix: torch.ops.quanto.gemm_f16i4_marlin(x, *w))
+    return calls
+
+
+def gemlite(x: Tensor, n: int) -> Calls:
+    """gemlite's Triton kernels, which tune themselves at their first call."""
+    from gemlite.helper import A16Wn
+
+    k = x.shape[1]
+    layers = []
+    for _ in range(copies_past_cache(n * k // 2)):
+        codes = torch.randint(16, (n, k), dtype=torch.uint8, device=x.device)
+        step = torch.rand(n * k // GROUP, 1, device=x.device).to(x.dtype) / 64
+        zero = torch.full_like(step, 8)
+        maker = A16Wn(device=x.device, dtype=x.dtype)
+        layers.append(maker.from_weights(codes, step, zero, 4, GROUP))
+    return [lambda layer=layer: layer(x) for layer in layers]
+
+
+BASELINES = {
+    "cublas": cublas,
+    "tinygemm": tinygemm,
+    "marlin": marlin,
+    "gemlite": gemlite,
+}
+WITH_ZEROS = {name: BASELINES[name] for name in ("tinygemm", "marlin")}
+KINDS = {  # what x is, whether the weights are symmetric, and who does the same
+    "fp16 symmetric": (torch.float16, True, BASELINES),
+    "bf16 zero points": (torch.bfloat16, False, WITH_ZEROS),
+}
+
+
+def _quanto_products() -> None:
+    """Register `torch.ops.quanto` without optimum-quanto's `__init__`.
+
+    That one imports parts of transformers that move between versions. So its packages
+    stand in as empty modules that only know their folders.
+    """
+    if "optimum.quanto.library" in sys.modules:
+        return
+    if (optimum := find_spec("optimum")) is None:
+        raise ImportError("optimum-quanto is not installed")
+    folder = Path(next(iter(optimum.submodule_search_locations)))
+    for name in ("optimum", "optimum.quanto", "optimum.quanto.library"):
+        if name not in sys.modules:
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__path__ = [str(folder.joinpath(*name.split(".")[1:]))]
+    for name in ("unpack", "extensions.cuda"):
+        importlib.import_module(f"optimum.quanto.library.{name}")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernels.baselines import cublas
+from lib.bench.kernels.int4 import cublas
 from lib.bench.kernels.rows import Calls, Row, best_tiles, measured, tuning_cases
 from lib.bench.timing import copies_past_cache, microseconds_of_a_loop
 from lib.kernels.core.tiles import Tile, inside, power_above

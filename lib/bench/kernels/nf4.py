@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernels.baselines import cublas
-from lib.bench.kernels.int4 import TOLERANCE
+from lib.bench.kernels.int4 import TOLERANCE, cublas
 from lib.bench.kernels.rows import (
     Calls,
     Row,

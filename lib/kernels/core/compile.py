@@ -20,8 +20,9 @@ POINTERS = {  # dtypes of arguments that several operations have; the rest are i
 ALIGNED = {"x", "codes", "constants", "flags", "nested", "packed", "y", "w"}  # by 16
 ALIGNED |= {"x_absmax", "norm", "out", "values", "indices", "h", "parts", "per_block"}
 ALIGNED |= {"squares", "gain", "sum", "runs", "sums", "table", "product"}
-ALIGNED |= {"qkv", "k_blocks", "v_blocks", "s", "t"}
-ROUND = {"N", "K", "V", "count", "blocks", "cols"}  # multiples of 16, as in most models
+ALIGNED |= {"qkv", "k_blocks", "v_blocks", "s", "t", "weights", "places", "scales"}
+# Multiples of 16, as in most models.
+ROUND = {"N", "K", "V", "groups", "count", "blocks", "cols"}
 
 
 def compile_kernel(
