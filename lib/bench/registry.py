@@ -90,7 +90,7 @@ BENCHMARKS = {
         _kernel("nf4_dequantize", "NF4 back to 16 bits beside bitsandbytes"),
         _kernel("xnor", "product of packed signs beside int8 and fp16"),
         _kernel("cast", "casts to FP8, FP4, MX and NVFP4 beside torch and torchao"),
-        _kernel("gptq", "GPTQ of a layer beside the column loop in torch"),
+        _kernel("gptq", "GPTQ and SparseGPT of a layer beside column loops in torch"),
         _kernel("hessian", "GPTQ's Hessian beside addmm"),
         _kernel("wanda", "Wanda's masks and 2:4 compression beside sort and topk"),
         _kernel("two_of_four", "2:4 products beside cuBLAS, cuSPARSELt and our int4"),
@@ -100,6 +100,13 @@ BENCHMARKS = {
         _pruning("structured_teacher", "structured", "the same of a small model"),
         _pruning("refits", "refits", "what a refit is pulled to, by draw and share"),
         _pruning("cofi", "coarse_fine", "masks learned to a size; halves retrained"),
+        Benchmark(
+            "minitron",
+            "lib.bench.pruning.minitron",
+            "a third of SmolLM2 cut by width and depth, and trained on",
+            "GPU",
+            "minitron",
+        ),
         _pruning("retraining", "retraining", "neurons cut, refitted, and trained on"),
         _precision(
             "divergence", "divergence", "how many seeds diverge, by precision", "GPU"

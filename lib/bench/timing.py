@@ -75,7 +75,9 @@ def _of_graph(calls: Sequence[Callable[[], object]], replays: int) -> float:
     return statistics.median(times)
 
 
-def microseconds_of_a_loop(calls: Sequence[Callable[[], object]]) -> float:
+def microseconds_of_a_loop(
+    calls: Sequence[Callable[[], object]], replays: int = REPLAYS
+) -> float:
     """Median time of a call that no graph can hold, with launches and waits."""
     if not torch.cuda.is_available():
         return microseconds(calls)
@@ -84,7 +86,7 @@ def microseconds_of_a_loop(calls: Sequence[Callable[[], object]]) -> float:
         for call in calls:
             call()
 
-    times = [_by_events(loop) / len(calls) for _ in range(REPLAYS + 3)][3:]
+    times = [_by_events(loop) / len(calls) for _ in range(replays + 3)][3:]
     return statistics.median(times)
 
 

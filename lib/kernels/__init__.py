@@ -23,7 +23,7 @@ from lib.kernels.ends import (
     gated_product,
     normed_product,
 )
-from lib.kernels.gptq import gptq_codes
+from lib.kernels.gptq import gptq_codes, sparse_weight
 from lib.kernels.hessian import add_gram
 from lib.kernels.int4 import Int4, int4_product, pack_int4
 from lib.kernels.int8 import Int8Matrix, int8_linear, pack_int8
@@ -71,6 +71,7 @@ __all__ = [
     "prune_per_row",
     "scale_in_place",
     "soft_rows",
+    "sparse_weight",
     "two_of_four_product",
     "unfolded",
     "xnor_product",

@@ -16,7 +16,8 @@ of later ones, and they may be dropped (tests/prune/test_sparsegpt.py has such a
 
 With `grid` what is kept is rounded in the same pass, and errors of both kinds cancel.
 
-Read in order: `sparse_gpt`, `_Columns`, `SparseGPT`.  Taught in notebooks/11.
+Read in order: `sparse_gpt`, `prepared`, `MaskedColumns`, `SparseGPT`.  Taught in
+notebooks/11; on a GPU lib/kernels/gptq/sparse.py goes through the columns.
 Source: Frantar & Alistarh 2023, arXiv:2301.00774, algorithm 1; section 3.5 for grids.
 """
 
@@ -64,27 +65,41 @@ def sparse_gpt(
     mask block below 1, an H of another size, and as `inverse_factor`.
     """
     w, cols = checked_matrix(w), w.shape[1]
-    check_pattern(pattern)
-    if mask_block < 1:
-        raise ValueError(f"mask_block={mask_block} must be at least 1")
-    if hessian.shape != (cols, cols):
-        raise ValueError(f"H is {tuple(hessian.shape)}, and w has {cols} columns")
-    width = mask_block
-    if isinstance(pattern, tuple):
-        check_n_of_m(*pattern, cols)
-        width = pattern[1]
     if grid is not None and cols % grid.group:
         raise ValueError(f"group={grid.group} does not divide the {cols} columns")
-    w = torch.where(hessian.diagonal() == 0, 0, w)
-    factor = inverse_factor(hessian.to(w.dtype), damping=damping)
-    columns = _Columns(w, factor.diagonal(), pattern, width, grid)
+    w, factor, width = prepared(w, hessian, pattern, mask_block, damping)
+    columns = MaskedColumns(w, factor.diagonal(), pattern, width, grid)
     left = w.T.contiguous()
     group = width if grid is None else lcm(width, grid.group)
     losses = cancel_errors(left, factor, columns.round, group=min(group, cols))
     return Sparsified(left.T.contiguous(), columns.kept.T, losses, columns.groups)
 
 
-class _Columns:
+def prepared(
+    w: Float[Tensor, "rows cols"],
+    hessian: Float[Tensor, "cols cols"],
+    pattern: Pattern,
+    mask_block: int,
+    damping: float,
+) -> tuple[Float[Tensor, "rows cols"], Float[Tensor, "cols cols"], int]:
+    """w without its dead columns, U, and how many columns choose their mask together.
+
+    ValueError as `sparse_gpt`.
+    """
+    cols, width = w.shape[1], mask_block
+    check_pattern(pattern)
+    if mask_block < 1:
+        raise ValueError(f"mask_block={mask_block} must be at least 1")
+    if hessian.shape != (cols, cols):
+        raise ValueError(f"H is {tuple(hessian.shape)}, and w has {cols} columns")
+    if isinstance(pattern, tuple):
+        check_n_of_m(*pattern, cols)
+        width = pattern[1]
+    w = torch.where(hessian.diagonal() == 0, 0, w)
+    return w, inverse_factor(hessian.to(w.dtype), damping=damping), width
+
+
+class MaskedColumns:
     """Chooses each block's mask when its first column comes up, and applies it."""
 
     def __init__(
