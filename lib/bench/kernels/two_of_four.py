@@ -103,20 +103,15 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
 
 def candidates(m: int, k: int) -> list[Tile]:
     """Tiles worth trying for m tokens and k columns."""
+    few = ((16, 8, 2), (32, 4, 2), (32, 4, 3), (32, 4, 4), (32, 8, 2), (64, 4, 2))
+    few += ((16, 8, 3), (32, 8, 3), (64, 4, 3))
     batch = max(2, power_above(m))
     if batch <= SKINNY:
-        return [
-            inside(rows, batch, warps, stages)
-            for rows in (16, 32, 64)
-            for warps in (2, 4, 8)
-            for stages in (2, 3, 4)
-            if rows * warps <= 256
-        ]
+        return [inside(rows, batch, warps, stages) for rows, warps, stages in few]
+    many = ((64, 64, 4), (128, 64, 8), (64, 32, 4))
     return [
-        Tile(rows, min(batch, most), splits, warps, stages)
-        for rows, most, warps in ((64, 64, 4), (128, 64, 8), (64, 32, 4), (64, 16, 4))
-        for splits in (1, 2)
-        for stages in (2, 3)
+        *(inside(rows, SKINNY, warps, stages) for rows, warps, stages in few),
+        *(Tile(rows, most, s, warps, 3) for rows, most, warps in many for s in (1, 2)),
     ]
 
 

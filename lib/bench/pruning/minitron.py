@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from lib.bench.pruning.structured import gone_by, readers
+from lib.bench.pruning.structured import REFIT, gone_by, readers
 from lib.bench.record import Run, record
 from lib.data.text import calibration_windows
 from lib.distill.corpus import training_text, windows_of
@@ -46,7 +46,6 @@ from lib.quant.hessian import Hessian
 
 PART = 3  # one block of so many is given up, or as many weights
 CALIBRATION, WINDOW = 8, 512
-DAMPING = 1.0  # of the refit, toward the weights as they were
 RATES = (3e-4, 1e-3)
 WARMUP = 20
 TEXTS = {"hamlet": "hamlet", "help": "python_docs"}
@@ -90,11 +89,7 @@ def cut(
     stream_inputs(model, plays, {name: h.add for name, h in moments.items()})
     fitted = [
         refit_columns(
-            model.get_submodule(name).weight,
-            index,
-            moments[name].matrix,
-            damping=DAMPING,
-            toward="weights",
+            model.get_submodule(name).weight, index, moments[name].matrix, **REFIT
         )
         for name, index in zip(moments, kept, strict=True)
     ]
@@ -204,8 +199,8 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     began, bench = time.perf_counter(), Bench(options)
     how = (
         f"{options.model}; importance, influence and moments from {CALIBRATION} "
-        f"calibration windows of {WINDOW}, refit with damping {DAMPING:g} toward the "
-        f"weights; {options.steps} steps of {options.batch} windows of "
+        f"calibration windows of {WINDOW}, refit with damping {REFIT['damping']:g} "
+        f"toward the weights; {options.steps} steps of {options.batch} windows of "
         f"{options.window} out of {len(bench.windows)} from the plays not held out, "
         "AdamW, cosine, products in bfloat16 over float32 weights; perplexity in "
         f"float32 of the first {options.tokens} tokens of each text"

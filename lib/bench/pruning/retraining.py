@@ -53,7 +53,8 @@ def cut(net: Weights, kept: list[Tensor], *, refit: bool = False) -> dict[str, T
         new[f"w{i}"], new[f"b{i}"] = new[f"w{i}"][index], new[f"b{i}"][index]
         reader = f"w{i + 1}"
         if refit:
-            new[reader] = refit_columns(new[reader], index, moments[i - 1])
+            h = moments[i - 1]
+            new[reader] = refit_columns(new[reader], index, h, toward="weights")
         else:
             new[reader] = new[reader][:, index]
     return new

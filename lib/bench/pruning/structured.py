@@ -5,10 +5,9 @@
 
 Perplexity of *Hamlet*'s first windows with layers, neurons, heads or channels of the
 stream gone, each kind by its score, by another that looks as good, and at random;
-neurons also with `down_proj` refitted by least squares. Scores and moments come from
-calibration plays, by several draws of them; so does the perplexity that chooses layers.
-`equal_size` takes as many of the blocks' weights from every kind. Neurons and
-heads are not cut: a gate at zero computes the same, and the model stays whole.
+neurons also with `down_proj` refitted toward the weights as they were. Scores, moments
+and the perplexity that chooses layers come from several draws of calibration plays.
+`equal_size` takes as many weights from every kind. A gate at zero stands in for a cut.
 
 Read in order: `Watched`, `layers`, `neurons`, `heads`, `channels`, `main`.
 """
@@ -48,6 +47,7 @@ DRAWS = (0, 1, 2)  # of the calibration windows
 SEARCH = 1, 256  # to measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8)
 SHARES, SEEDS = (0.1, 0.2, 0.3), (0, 1)  # of what goes; of what goes at random
+REFIT: dict[str, Any] = {"damping": 1.0, "toward": "weights"}  # of down_proj
 EQUAL = (10, 5)  # one layer of so many, whose size every other kind gives up too
 
 Row = dict[str, Any]
@@ -167,7 +167,7 @@ def neurons(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterat
             found = narrowed(model, windows, gates)
             yield row | {"refit": False, "perplexity": found}
             if way == "importance" or way.endswith("seed 0"):
-                found = narrowed(model, windows, gates, watched.moments)
+                found = narrowed(model, windows, gates, watched.moments, **REFIT)
                 yield row | {"refit": True, "perplexity": found}
 
 
@@ -232,7 +232,7 @@ def equal_size(
         share = gone * size / (len(watched.neurons) * mlp)
         gates = gates_without(watched.neurons, share)
         for way, moments in (("", None), (", refitted", watched.moments)):
-            found = narrowed(model, windows, gates, moments)
+            found = narrowed(model, windows, gates, moments, **REFIT)
             yield row | {"way": f"neurons{way}", "perplexity": found}
 
 
@@ -245,7 +245,7 @@ def drawn(model: PreTrainedModel, windows: Tensor, watched: Watched) -> Iterator
         yield {"way": f"{gone} layers", "layers": which, "perplexity": found}
     gates = gates_without(watched.neurons, 0.3)
     for way, moments in (("neurons", None), ("neurons, refitted", watched.moments)):
-        found = narrowed(model, windows, gates, moments)
+        found = narrowed(model, windows, gates, moments, **REFIT)
         yield {"way": way, "share": 0.3, "perplexity": found}
     found = head_importance(watched.gradients)
     gates = gates_without(found.flatten()[None], 0.2).view_as(found)
@@ -265,10 +265,10 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     model, tokenizer = load_model(which)
     windows = EvaluationProtocol().windows(tokenizer)[: options.windows]
     how = (
-        f"{which}, float32, no retraining; perplexity of the first {len(windows)} "
-        f"windows of Hamlet; scores from {CALIBRATION} calibration windows of "
-        f"{WINDOW}, gradients from {GRADIENTS[0]} of {GRADIENTS[1]}, "
-        f"each layer's own loss from {SEARCH[0]} of {SEARCH[1]}"
+        f"{which}, float32, no retraining; perplexity of {len(windows)} windows of "
+        f"Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}, gradients "
+        f"from {GRADIENTS[0]} of {GRADIENTS[1]}, each layer's own loss from {SEARCH[0]} "
+        f"of {SEARCH[1]}; refits with damping {REFIT['damping']:g} toward the weights"
     )
     results: dict[str, Any] = {"whole": perplexity(model, windows)}
 
