@@ -3,6 +3,7 @@
     student's blocks   copies of the teacher's blocks l_1 < … < l_k
     hidden states      ‖h P − h'‖², P from the student's width to the teacher's
     attention          KL(a' ‖ a), a row of the teacher's attention and the student's
+    nearest layers     Σ_l ‖h_m(l) P − h'_l‖²,  m(l) = argmin_j ‖h_j P − h'_l‖²
 
 Embeddings, the last norm and the head are the teacher's. A residual stream is read and
 written by all layers alike, so those that stay still understand one another, badly:
@@ -10,10 +11,17 @@ training repairs it, and takes far fewer steps than from random weights.
 
 DistilBERT takes every second layer; Minitron and others keep both ends.
 
+While masks are learned (lib/prune/structured/cofi.py) nobody knows which layers will be
+left, and a fixed pairing would hold on to some that are to go. So CoFi looks for the
+nearest anew in every step, among those that are there. One P serves all pairs, and
+begins as the identity where both widths are equal, as the student begins as a copy.
+
 Read in order: `from_layers`, `every_second`, `even_layers`; `hidden_loss`,
-`fitted_projection`, `attention_loss`.
+`fitted_projection`, `attention_loss`; `identity_projection`, `distances`,
+`nearest_layers`, `layer_loss`.
 Source: Sanh et al. 2019, arXiv:1910.01108, section 3; projections: Romero et al. 2015,
-FitNets, arXiv:1412.6550; attention: Wang et al. 2020, MiniLM, arXiv:2002.10957.
+FitNets, arXiv:1412.6550; attention: Wang et al. 2020, MiniLM, arXiv:2002.10957; nearest
+layers: Xia, Zhong & Chen 2022, CoFi, arXiv:2204.00408, section 3.3.
 """
 
 import copy
@@ -115,3 +123,65 @@ def fitted_projection(
     layer.weight.copy_(solution[:-1].T)
     layer.bias.copy_(solution[-1])
     return layer
+
+
+@torch.no_grad()
+def identity_projection(narrow: int, wide: int) -> nn.Linear:
+    """P from one width to another, ones on its diagonal, and without a bias."""
+    layer = nn.Linear(narrow, wide, bias=False)
+    layer.weight.copy_(torch.eye(wide, narrow))
+    return layer
+
+
+@torch.no_grad()
+def distances(
+    student: Sequence[Float[Tensor, "*places narrow"]],
+    teacher: Sequence[Float[Tensor, "*places wide"]],
+    projection: nn.Linear,
+) -> Float[Tensor, "taught layers"]:
+    """Mean squares between each of the teacher's states and each of the student's."""
+    seen = [projection(h) for h in student]
+    return torch.stack(
+        [torch.stack([mse_loss(h, wanted) for h in seen]) for wanted in teacher]
+    )
+
+
+def nearest_layers(
+    found: Float[Tensor, "taught layers"], present: Sequence[int], *, ordered: bool
+) -> list[int]:
+    """m of every taught layer: the least distance among the `present`, first of equals.
+
+    ValueError where no layer is present, or one that there is not.
+    """
+    layers = sorted(present)
+    if not layers or not 0 <= layers[0] <= layers[-1] < found.shape[1]:
+        raise ValueError(f"layers {list(present)} of {found.shape[1]}")
+    matched, lowest = [], layers[0]
+    for row in found.tolist():
+        able = [j for j in layers if j >= lowest]
+        matched.append(min(able, key=row.__getitem__))
+        lowest = matched[-1] if ordered else lowest
+    return matched
+
+
+def layer_loss(
+    student: Sequence[Float[Tensor, "*places narrow"]],
+    teacher: Sequence[Float[Tensor, "*places wide"]],
+    projection: nn.Linear,
+    *,
+    present: Sequence[int],
+    ordered: bool = False,
+) -> tuple[Float[Tensor, ""], list[int]]:
+    """L, with a gradient for student and projection, and the layers that it paired.
+
+    `student` has the states after every layer of its own, `teacher` those of T, all
+    over the same places. ValueError as `nearest_layers`, and for no taught layer.
+    """
+    if not teacher:
+        raise ValueError("no layer of the teacher is to be taught")
+    matched = nearest_layers(
+        distances(student, teacher, projection), present, ordered=ordered
+    )
+    pairs = zip(matched, teacher, strict=True)
+    losses = [mse_loss(projection(student[j]), h.detach()) for j, h in pairs]
+    return torch.stack(losses).sum(), matched

@@ -267,7 +267,7 @@ def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     how = (
         f"{which}, float32, no retraining; perplexity of {len(windows)} windows of "
         f"Hamlet; scores from {CALIBRATION} calibration windows of {WINDOW}, gradients "
-        f"from {GRADIENTS[0]} of {GRADIENTS[1]}, each layer's own loss from {SEARCH[0]} "
+        f"from {GRADIENTS[0]} of {GRADIENTS[1]}, each layer's loss from {SEARCH[0]} "
         f"of {SEARCH[1]}; refits with damping {REFIT['damping']:g} toward the weights"
     )
     results: dict[str, Any] = {"whole": perplexity(model, windows)}

@@ -2,6 +2,8 @@
 
     heads      o_proj reads  ξ_h a_h      one number a layer and head
     neurons    down_proj reads  ξ_j a_j   one number a layer and neuron
+    channels   every norm reads ξ_k h_k   one number for the whole stream, and its mean
+               of squares is over Σ ξ channels, as that of a model without the others
 
 At ξ = 1 nothing changes, at 0 the part is gone, and ∂L/∂ξ says what the loss would lose
 first. The same gates serve a search for what to cut, and training with gates that learn
@@ -30,12 +32,18 @@ def gated(
     *,
     heads: Float[Tensor, "layers heads"] | None = None,
     neurons: Float[Tensor, "layers neurons"] | None = None,
+    channels: Float[Tensor, " channels"] | None = None,
 ) -> Iterator[PreTrainedModel]:
-    """For the length of a `with` block, multiply what `o_proj` and `down_proj` read.
+    """For the length of a `with` block, multiply what these parts hand on.
 
-    ValueError for gates of another shape.
+    Gates of 0 and 1 compute what the cut model does (surgery.py). ValueError for gates
+    of another shape, and where no channel is open.
     """
     config, blocks = model.config, model.model.layers
+    if channels is not None and channels.shape != (config.hidden_size,):
+        raise ValueError(
+            f"{tuple(channels.shape)} gates of {config.hidden_size} channels"
+        )
     shapes = {
         "heads": (heads, config.num_attention_heads),
         "neurons": (neurons, config.intermediate_size),
@@ -54,6 +62,8 @@ def gated(
         if neurons is not None:
             layers = [block.mlp.down_proj for block in blocks]
             stack.enter_context(_multiplied(layers, neurons))
+        if channels is not None:
+            stack.enter_context(_narrowed(model, channels))
         yield model
 
 
@@ -66,6 +76,36 @@ def _multiplied(layers: list[nn.Module], gates: Tensor) -> Iterator[None]:
         return arrival.x * rows[arrival.name].to(arrival.x)
 
     with before(dict(zip(rows, layers, strict=True)), look):
+        yield
+
+
+@contextmanager
+def _narrowed(model: PreTrainedModel, gates: Tensor) -> Iterator[None]:
+    """Norms over Σ ξ channels in place of d: with c² = d / Σ ξ,
+
+    a norm reads c ξ h, whose mean over d is that of ξ h over Σ ξ, and makes c times as
+    much; so what reads the norm divides by c.
+    """
+    if not gates.sum() > 0:
+        raise ValueError(f"no channel of {len(gates)} is open")
+    spread = (len(gates) / gates.sum()).sqrt()
+    norms, readers = {"last": model.model.norm}, {"head": model.lm_head}
+    for i, block in enumerate(model.model.layers):
+        at, mlp = block.self_attn, block.mlp
+        norms |= {
+            f"{i} a": block.input_layernorm,
+            f"{i} f": block.post_attention_layernorm,
+        }
+        readers |= {f"{i} q": at.q_proj, f"{i} k": at.k_proj, f"{i} v": at.v_proj}
+        readers |= {f"{i} gate": mlp.gate_proj, f"{i} up": mlp.up_proj}
+
+    def enters(arrival: Arrival) -> Tensor:
+        return arrival.x * (spread * gates).to(arrival.x)
+
+    def leaves(arrival: Arrival) -> Tensor:
+        return arrival.x / spread.to(arrival.x)
+
+    with before(norms, enters), before(readers, leaves):
         yield
 
 

@@ -2,6 +2,7 @@
 
     head h of layer l      z_l^attention · z_lh^head
     neuron j of layer l    z_l^feed · z_lj^neuron
+    channel k of the stream          z_k^channel         one for all layers
 
     loss + λ₁ g + λ₂ g²,    g = E[size] / full size − target
     descent in the gates, ascent in λ:   λ₁ ← λ₁ + η g,   λ₂ ← λ₂ + η g²
@@ -10,12 +11,13 @@ A coarse mask drops half a layer at one stroke, which fine ones can do only toge
 fine one trims what stays. Gates are independent, so the probability of a product is the
 product of probabilities, and the expected size is exact, no estimate. Queries and
 outputs go with their head; keys and values go when every head that reads them is gone,
-which has the probability Π (1 − p_h).
+which has the probability Π (1 − p_h). Every matrix has the channels on one side, so the
+expected number of open ones multiplies all the rest.
 
 The gap has a sign. λ₁ rises while the model is too big and falls while it is too small,
 to below 0 if need be: it comes to rest only where g = 0. A fixed λ gives some size.
 
-Left out: the paper's mask on the channels of the stream, and its layer distillation.
+While masks are learned, the paper distils layers, too: lib/distill/intermediate.py.
 
 Read in order: `Shape`, `expected_weights`, `CoarseFine`, `Lagrangian`.
 Source: Xia, Zhong & Chen 2022, arXiv:2204.00408, sections 3.1 and 3.2; the Lagrangian:
@@ -61,27 +63,39 @@ def expected_weights(
     feed: Float[Tensor, " layers"],
     heads: Float[Tensor, "layers heads"],
     neurons: Float[Tensor, "layers neurons"],
+    channels: Float[Tensor, " hidden"] | None = None,
 ) -> Float[Tensor, ""]:
     """The expected number of weights, of independent gates that are open with these p.
 
-    Differentiable; for p of 0 and 1 it is the count of a model that was cut so.
-    ValueError for masks of another shape.
+    Differentiable; for p of 0 and 1 it is the count of a model that was cut so. Without
+    `channels` all of them stay. ValueError for masks of another shape.
     """
     given = {attention.shape, feed.shape}, heads.shape, neurons.shape
     wide = (shape.layers, shape.heads), (shape.layers, shape.neurons)
     if given != ({(shape.layers,)}, *wide):
         raise ValueError(f"masks of shapes {given} for {shape}")
+    if channels is not None and channels.shape != (shape.hidden,):
+        raise ValueError(f"a mask of shape {tuple(channels.shape)} for {shape}")
+    stream = shape.hidden if channels is None else channels.sum()
     queries = heads.sum(1)
     keys = (1 - (1 - heads.unflatten(1, (shape.groups, -1))).prod(-1)).sum(1)
     mixing = 2 * shape.head_dim * (attention * (queries + keys)).sum()
-    return shape.hidden * (mixing + 3 * (feed * neurons.sum(1)).sum())
+    return stream * (mixing + 3 * (feed * neurons.sum(1)).sum())
 
 
 class CoarseFine:
-    """The four kinds of gates, by their log α, which all begin at `start`."""
+    """The kinds of gates, by their log α, which all begin at `start`.
+
+    Four, and with `channels` a fifth: then masks name it beside `heads` and `neurons`.
+    """
 
     def __init__(
-        self, shape: Shape, *, gate: HardConcrete | None = None, start: float = 4.0
+        self,
+        shape: Shape,
+        *,
+        gate: HardConcrete | None = None,
+        start: float = 4.0,
+        channels: bool = False,
     ) -> None:
         self.shape, self.gate = shape, gate or HardConcrete()
         sizes = {
@@ -89,14 +103,14 @@ class CoarseFine:
             "feed": (shape.layers,),
             "heads": (shape.layers, shape.heads),
             "neurons": (shape.layers, shape.neurons),
-        }
+        } | ({"channels": (shape.hidden,)} if channels else {})
         self.log_alpha = {
             name: torch.full(size, float(start), requires_grad=True)
             for name, size in sizes.items()
         }
 
     def sample(self, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """Random products for one step: `heads` and `neurons`, as `gated` takes them.
+        """Random products for one step, as `gated` (lib/models/structure) takes them.
 
         One draw serves the whole batch, as a model has one size.
         """
@@ -142,13 +156,16 @@ class CoarseFine:
         return {
             "heads": gates["attention"][:, None] * gates["heads"],
             "neurons": gates["feed"][:, None] * gates["neurons"],
-        }
+        } | {name: gates[name] for name in ("channels",) if name in gates}
 
 
-def weights_of(shape: Shape, *, heads: Tensor, neurons: Tensor) -> int:
-    """The count of a model whose heads and neurons are those that are not 0."""
+def weights_of(shape: Shape, **masks: Tensor) -> int:
+    """The count of a model whose heads, neurons and channels are those that are not 0.
+
+    `masks` are as `CoarseFine.sample` names them. ValueError as `expected_weights`.
+    """
     ones = torch.ones(shape.layers, dtype=torch.float64)
-    hard = {"heads": (heads != 0).double(), "neurons": (neurons != 0).double()}
+    hard = {name: (mask != 0).double() for name, mask in masks.items()}
     return int(expected_weights(shape, attention=ones, feed=ones, **hard))
 
 

@@ -10,6 +10,7 @@ from lib.models.structure.gates import (
     watch_channels,
     watch_structure,
 )
+from lib.models.structure.surgery import keep_channels, keep_heads, keep_neurons
 from tests.conftest import llama_of
 
 WINDOWS = torch.arange(30).view(3, 10)
@@ -34,6 +35,27 @@ def test_open_gates_change_nothing_and_leave_nothing_behind():
     with gated(net, heads=torch.zeros(2, 2)):
         assert not torch.equal(net(WINDOWS).logits, plain)
     assert torch.equal(net(WINDOWS).logits, plain)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_model_without_channels_is_the_model_with_their_gates_closed(tied):
+    """With neurons and heads gone as well: all three kinds at once."""
+    net = llama_of(
+        tie_word_embeddings=tied,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        rms_norm_eps=1e-2,  # as large as squares are: a mean over too many would show
+    )
+    stream, heads, neurons = torch.zeros(16), torch.zeros(2, 4), torch.zeros(2, 24)
+    stream[[0, 2, 3, 7, 11, 12, 15]] = heads[:, [0, 3]] = neurons[:, 5:17] = 1
+    for norm in (m for name, m in net.named_modules() if name.endswith("norm")):
+        norm.weight.data.uniform_(0.5, 1.5)
+    with gated(net, heads=heads, neurons=neurons, channels=stream):
+        closed = net(WINDOWS).logits
+    keep_heads(net, [[0, 3]] * 2)
+    keep_neurons(net, [range(5, 17)] * 2)
+    keep_channels(net, stream.nonzero().flatten())
+    torch.testing.assert_close(closed, net(WINDOWS).logits, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_are_finite_differences_one_window_at_a_time():
@@ -76,6 +98,15 @@ def test_refusals():
     wrong = gated(model(), heads=torch.ones(2, 3))
     with pytest.raises(ValueError, match=r"gates of heads are \(2, 3\)"), wrong:
         pass
+    for channels, message in (
+        (torch.ones(3), r"\(3,\) gates of 16 channels"),
+        (torch.zeros(16), "no channel of 16 is open"),
+    ):
+        with (
+            pytest.raises(ValueError, match=message),
+            gated(model(), channels=channels),
+        ):
+            pass
 
 
 def test_channels_are_watched_at_both_norms_of_every_block():

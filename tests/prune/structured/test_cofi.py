@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from lib.models.structure.surgery import keep_heads, keep_neurons
+from lib.models.structure.surgery import keep_channels, keep_heads, keep_neurons
 from lib.prune.structured.cofi import (
     CoarseFine,
     Lagrangian,
@@ -76,6 +76,27 @@ def test_a_count_is_that_of_the_cut_model():
     assert weights_of(shape, heads=heads, neurons=few) == left
 
 
+def test_channels_multiply_the_size_and_a_cut_model_has_it(generator):
+    net = llama_of(num_attention_heads=4, num_key_value_heads=2)
+    config = net.config
+    size = getattr(config, "head_dim", None) or config.hidden_size // 4
+    shape = Shape(2, 4, 2, config.intermediate_size, config.hidden_size, size)
+    open_ones = torch.ones(2, 4), torch.ones(2, config.intermediate_size)
+    stream = torch.zeros(config.hidden_size)
+    stream[[0, 3, 4, 9, 15]] = 1
+    keep_channels(net, stream.nonzero().flatten())
+    matrices = [w for block in net.model.layers for w in block.parameters()]
+    left = sum(w.numel() for w in matrices if w.ndim == 2)
+    masks = {"heads": open_ones[0], "neurons": open_ones[1], "channels": stream}
+    assert weights_of(shape, **masks) == left
+    gates = CoarseFine(SMALL, start=0.0, channels=True)
+    drawn = [gates.sample(generator) for _ in range(600)]
+    sizes = torch.tensor([weights_of(SMALL, **m) for m in drawn]).double() / SMALL.full
+    deviation = sizes.std() / len(sizes) ** 0.5
+    gap = sizes.mean() - gates.expected_share().item()
+    assert abs(gap) <= 5 * deviation, f"{gap} is {abs(gap) / deviation} deviations"
+
+
 def test_one_closed_coarse_gate_closes_all_below_it(generator):
     gates = CoarseFine(Shape(3, 4, 2, 5, 8, 2))
     with torch.no_grad():
@@ -85,10 +106,11 @@ def test_one_closed_coarse_gate_closes_all_below_it(generator):
     assert (masks["neurons"][2] == 0).all() and (masks["neurons"][:2] != 0).any()
 
 
+@pytest.mark.parametrize("channels", [False, True])
 @pytest.mark.parametrize("share", [0.15, 0.5, 0.9, 1.0])
-def test_hard_masks_fit_the_size_and_one_more_would_not(share, generator):
+def test_hard_masks_fit_the_size_and_one_more_would_not(share, channels, generator):
     shape = Shape(2, 4, 2, 9, 6, 3)
-    gates = CoarseFine(shape)
+    gates = CoarseFine(shape, channels=channels)
     with torch.no_grad():
         for a in gates.log_alpha.values():
             a.copy_(torch.randn(a.shape, generator=generator))
@@ -105,10 +127,11 @@ def test_hard_masks_fit_the_size_and_one_more_would_not(share, generator):
 
 
 @pytest.mark.parametrize("start", [-2.0, 5.0])
-def test_lambda_reaches_the_target_from_both_sides(start):
+@pytest.mark.parametrize("channels", [False, True])
+def test_lambda_reaches_the_target_from_both_sides(start, channels):
     """Neurons of unlike worth: the size is met, and the worthless ones are gone."""
-    shape = Shape(1, 1, 1, 40, 1, 1)
-    gates = CoarseFine(shape, start=start)
+    shape = Shape(1, 1, 1, 40, 6, 1) if channels else Shape(1, 1, 1, 40, 1, 1)
+    gates = CoarseFine(shape, start=start, channels=channels)
     worth = torch.linspace(0.0, 0.05, 40)
     optimizer = torch.optim.Adam(gates.log_alpha.values(), lr=0.1)
     force = Lagrangian(0.5, rate=0.1)
@@ -116,6 +139,9 @@ def test_lambda_reaches_the_target_from_both_sides(start):
         share = gates.expected_share()
         p = gates.gate.open_probability(gates.log_alpha["neurons"])
         loss = (worth * (1 - p)).sum() + force.penalty(share)
+        if channels:  # of which none may go
+            p = gates.gate.open_probability(gates.log_alpha["channels"])
+            loss = loss + (1 - p).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -146,6 +172,13 @@ def test_refusals():
             feed=torch.ones(2),
             heads=torch.ones(2, 4),
             neurons=torch.ones(2, 3),
+        )
+    with pytest.raises(ValueError, match=r"a mask of shape \(4,\)"):
+        weights_of(
+            SMALL,
+            heads=torch.ones(1, 4),
+            neurons=torch.ones(1, 3),
+            channels=torch.ones(4),
         )
     for target, rate in ((0.0, 1.0), (1.0, 1.0), (0.5, 0.0)):
         with pytest.raises(ValueError, match="target="):
