@@ -21,7 +21,6 @@ from transformers import PreTrainedModel
 from lib.bench.pruning.structured import (
     CALIBRATION,
     DRAWS,
-    SHARES,
     WINDOW,
     gates_without,
     narrowed,
@@ -35,6 +34,7 @@ from lib.models.load import load_model
 from lib.models.structure.gates import watch_structure
 from lib.quant.hessian import Hessian
 
+SHARES = (0.1, 0.2, 0.3)
 WAYS: dict[str, dict[str, Any]] = {
     "toward zero": {"damping": 1e-4, "toward": "zero"},
     "toward the weights": {"damping": 1.0, "toward": "weights"},
