@@ -46,7 +46,7 @@ GRADIENTS = 6, 256  # windows and their tokens: as many steps backwards
 DRAWS = (0, 1, 2)  # of the calibration windows
 SEARCH = 1, 256  # to measure the loss of each layer alone
 LAYERS = (1, 2, 3, 5, 8, 10)
-SHARES, SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5), (0, 1)  # of what goes; of what goes at random
+SHARES, SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5), (0, 1)  # of what goes; at random
 REFIT: dict[str, Any] = {"damping": 1.0, "toward": "weights"}  # of down_proj
 EQUAL = (10, 5)  # one layer of so many, whose size every other kind gives up too
 
