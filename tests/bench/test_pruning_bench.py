@@ -6,7 +6,14 @@ import json
 import pytest
 import torch
 
-from lib.bench.pruning import coarse_fine, lottery, refits, retraining, structured
+from lib.bench.pruning import (
+    coarse_fine,
+    lottery,
+    minitron,
+    refits,
+    retraining,
+    structured,
+)
 from lib.bench.pruning import unstructured as pruning
 from lib.bench.pruning.characters import logits, start, texts
 from lib.bench.record import Run
@@ -116,3 +123,35 @@ def test_a_refit_has_a_row_for_each_share_and_way():
     perplexities = [row["perplexity"] for row in found]
     assert len(set(perplexities)) == len(found), "each way changes the model"
     assert torch.tensor(perplexities).isfinite().all()
+
+
+def test_minitron_gives_up_as_many_weights_in_three_ways(generator):
+    """To within the 8 that neurons come in; the refit moves `down_proj` alone."""
+    net = llama_of(num_hidden_layers=6, intermediate_size=96, tie_word_embeddings=True)
+    size = sum(w.numel() for w in net.model.layers[0].parameters())
+    shapes = minitron.shapes(net)
+    assert [shapes[name].layers_gone for name in ("width", "depth", "both")] == [
+        0,
+        2,
+        1,
+    ]
+    plays = torch.randint(40, (3, 16), generator=generator)
+    cuts = {name: minitron.cut(net, plays, shape) for name, shape in shapes.items()}
+    for name, cut in cuts.items():
+        gone = net.num_parameters() - cut.num_parameters()
+        layers, hidden = cut.config.num_hidden_layers, cut.config.hidden_size
+        assert abs(gone - 2 * size) <= 4 * 3 * hidden * layers, name
+    plain = minitron.cut(net, plays, shapes["width"], refit=False).state_dict()
+    for name, w in cuts["width"].state_dict().items():
+        assert torch.equal(w, plain[name]) == ("down_proj" not in name), name
+
+
+def test_minitron_s_jobs_differ_and_each_has_its_controls():
+    jobs = list(minitron.jobs(2))
+    assert len(set(jobs)) == len(jobs)
+    trained = {(job.start, job.targets) for job in jobs if job.targets}
+    for start in ("width", "depth", "both", "scratch"):
+        assert {(start, "soft"), (start, "labels")} <= trained
+    assert ("whole", "labels") in trained and ("whole", "soft") not in trained
+    rates = {job.rate for job in jobs if job.targets}
+    assert rates == set(minitron.RATES)

@@ -82,21 +82,22 @@ def test_codes_come_back_as_their_levels_and_take_three_bits_and_a_scale(generat
 
 
 @pytest.mark.parametrize("coded", [False, True])
-@pytest.mark.parametrize("m", [1, 3])
-def test_few_tokens(m, coded, device, generator):
-    run(m, 33, 640, SKINNY, device, generator, coded=coded)
+@pytest.mark.parametrize(("m", "rows", "cols"), [(1, 17, 576), (3, 9, 320)])
+def test_few_tokens(m, rows, cols, coded, device, generator):
+    """The last turn leaves a warp without a chunk, or a chunk with few columns."""
+    run(m, rows, cols, SKINNY, device, generator, coded=coded)
 
 
 @pytest.mark.parametrize("coded", [False, True])
 @pytest.mark.parametrize(("m", "splits"), [(17, 1), (33, 2)])
 def test_many_tokens(m, splits, coded, device, generator):
     tile = Tile(16, 32, splits, warps=2, stages=2)
-    run(m, 17, 640, tile, device, generator, coded=coded, group=128)
+    run(m, 15, 384, tile, device, generator, coded=coded, group=128)
 
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_naive(coded, device, generator):
-    run(2, 5, 320, None, device, generator, coded=coded, naive=True)
+    run(2, 3, 320, None, device, generator, coded=coded, naive=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
@@ -113,20 +114,17 @@ def test_rows_and_columns_that_straddle_the_tile(rows, cols, device, generator):
 
 def test_the_tiles_that_are_chosen_by_the_rule(device, generator):
     for m in (1, 16, 20):
-        run(m, 40, 512, None, device, generator, coded=m == 16)
+        run(m, 24, 256, None, device, generator, coded=m == 16)
 
 
-def test_a_column_that_is_not_kept_is_not_read_as_kept(device, generator):
-    """An infinite x meets a dropped weight: 0 times infinity, as in the dense product;
-
-    and a kept one elsewhere in the group is not reached by it.
-    """
+def test_each_kept_weight_meets_its_own_column(device, generator):
+    """Kept in the middle of a group: places 1 and 2, both values in their order."""
     w = torch.zeros(16, 256).half()
-    w[:, 1] = w[:, 2] = 1
+    w[:, 1], w[:, 2] = 1, 10
     x = torch.ones(1, 256).half()
     x[0, :4] = torch.tensor([5.0, 2.0, 3.0, 7.0])
     y = launch(x.to(device), pack(compress_two_of_four(w)).to(device), SKINNY)
-    assert (y == 5).all()
+    assert (y == 32).all()
 
 
 def test_the_entry_takes_what_linear_takes(device, generator):
