@@ -150,8 +150,8 @@ def test_minitron_s_jobs_differ_and_each_has_its_controls():
     jobs = list(minitron.jobs(2))
     assert len(set(jobs)) == len(jobs)
     trained = {(job.start, job.targets) for job in jobs if job.targets}
-    for start in ("width", "depth", "both", "scratch"):
-        assert {(start, "soft"), (start, "labels")} <= trained
+    for shape in ("width", "depth", "both", "scratch"):
+        assert {(shape, "soft"), (shape, "labels")} <= trained
     assert ("whole", "labels") in trained and ("whole", "soft") not in trained
     rates = {job.rate for job in jobs if job.targets}
     assert rates == set(minitron.RATES)
