@@ -104,10 +104,14 @@ def measure(sizes: list[tuple[int, int]], tokens: list[int]) -> Iterator[Row]:
 def candidates(m: int, k: int) -> list[Tile]:
     """Tiles worth trying for m tokens and k columns."""
     few = ((16, 8, 2), (32, 4, 2), (32, 4, 3), (32, 4, 4), (32, 8, 2), (64, 4, 2))
-    few += ((16, 8, 3), (32, 8, 3), (64, 4, 3))
+    few += ((16, 8, 3), (64, 4, 3))
     batch = max(2, power_above(m))
     if batch <= SKINNY:
-        return [inside(rows, batch, warps, stages) for rows, warps, stages in few]
+        return [  # of one token, too, whole vectors of a tile of 16 may load faster
+            inside(rows, tokens, warps, stages)
+            for tokens in sorted({batch, SKINNY})
+            for rows, warps, stages in few
+        ]
     many = ((64, 64, 4), (128, 64, 8), (64, 32, 4))
     return [
         *(inside(rows, SKINNY, warps, stages) for rows, warps, stages in few),
