@@ -20,9 +20,8 @@ from lib.bench.kernels import (
     nf4,
     nf4_dequantize,
     rows,
-    two_of_four,
-    wanda,
 )
+from lib.bench.kernels.pruned import two_of_four, wanda
 from lib.bench.kernels.rows import Row, measured, tabulated, tuning_cases
 from lib.bench.record import commit_here
 from lib.bench.registry import main

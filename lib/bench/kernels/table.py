@@ -32,6 +32,7 @@ PROTOCOL = (
 )
 SIZES = ((4096, 4096), (8192, 8192))
 CPU_SIZES = ((256, 256),)
+PRUNED = ("wanda", "two_of_four")
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
@@ -76,7 +77,9 @@ def tune(name: str, options: argparse.Namespace) -> bool:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"lib.bench.kernels.{name}")
+    """Of an operation; those on pruned matrices have a folder of their own."""
+    folder = "pruned." if name in PRUNED else ""
+    return importlib.import_module(f"lib.bench.kernels.{folder}{name}")
 
 
 def _cases(

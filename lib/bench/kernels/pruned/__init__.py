@@ -1,0 +1,1 @@
+"""Benchmarks of pruned matrices: how they are made, stored and multiplied."""
