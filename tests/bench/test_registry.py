@@ -47,7 +47,7 @@ def test_every_reader_names_a_file():
 
 
 def test_every_kernels_module_is_a_benchmark():
-    modules = (LIB / "bench/kernels").glob("*.py")
+    modules = (LIB / "bench/kernels").rglob("*.py")
     measuring = {p.stem for p in modules if "\ndef measure(" in p.read_text()}
     assert measuring == set(kernels())
 
