@@ -1,11 +1,12 @@
 """Grade a class: submissions out to every core or machine, grades back to one writer.
 
-    submitted/ ─ read ─ Dask worker ─ desk ─ box and referee
-                             └─→ gradebook (here, one writer)
+    submitted/ ─ read ─ worker ─ desk ─ box and referee
+                          └─→ gradebook (here, one writer)
 
 A submission travels as bytes and comes back as a graded notebook, so that workers need
-no shared disk. A desk (desk.py) is a process of its own beside the Dask worker: the
+no shared disk. A desk (desk.py) is a process of its own beside the worker: the
 student's code is in its box, the tests are at the desk, and neither is in the worker.
+Workers are threads here, or a Dask cluster's (crew.py).
 Whatever is killed, run it again: what is stamped stays, any other is graded anew.
 
 Read in order: `grade_class`, `settled`, `read`, `spread`.
@@ -13,24 +14,22 @@ Read in order: `grade_class`, `settled`, `read`, `spread`.
 
 import contextlib
 import itertools
-import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 from traitlets.config import Config
 
+from course.grader.crew import hired
 from course.grader.gradebook import Gradebook, everyones
 from course.grader.handed_in import Exchange, came, read_secret
 from course.grader.judging import parsing
 from course.grader.terms import Graded, Homework, NoBox, Submission
 from course.grader.words import line, lines
-from course.grader.worker import assess
 
-RETRIES = 3  # of a task whose Dask worker died under it
 AHEAD = 4  # submissions on their way for each core: a class need not fit in memory
 
 Task = tuple[Homework, Submission]
@@ -200,7 +199,7 @@ def read(folder: Path, homework: str, exchange: Exchange | None = None) -> Submi
 def spread(
     tasks: Iterator[Task], cluster: str | None, workers: int | None
 ) -> Iterator[tuple[Task, Graded | Exception]]:
-    """Grade on Dask's workers; yield each submission as it is finished.
+    """Have all graded; yield each submission as it is finished.
 
     A few for each core are on their way at a time. One that its workers died of comes
     back as an exception, and the others go on; `NoBox` is raised. What a limit of time
@@ -210,77 +209,32 @@ def spread(
     if first is None:
         return
     tasks = itertools.chain([first], tasks)
-    from distributed import as_completed
-
-    with connected(cluster, workers) as client:
-        known, waiting, once_more = {}, {}, []
-        finished = as_completed([])
-
-        def sent(task: Task) -> Any:
-            homework, submission = task
-            # A task, not scattered data: it outlives the worker that holds it
-            if homework.name not in known:
-                known[homework.name] = client.submit(same, homework, pure=False)
-            arguments = assess, known[homework.name], submission
-            return client.submit(*arguments, pure=False, retries=RETRIES)
+    waiting, once_more = dict[Future[Graded], Task](), list[Task]()
+    with hired(cluster, workers) as crew:
 
         def send(count: int) -> None:
             for task in itertools.islice(tasks, count):
-                future = sent(task)
-                waiting[future.key] = task
-                finished.add(future)
+                waiting[crew.give(*task)] = task
 
         send(1)
-        for future in finished:
-            task, graded = waiting.pop(future.key), outcome(future)
-            if isinstance(graded, Graded) and graded.by_time:
-                once_more.append(task)
-            else:
-                yield task, graded
-            cores = sum(client.nthreads().values())
-            send(max(1, AHEAD * cores - len(waiting)))
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                task, graded = waiting.pop(future), outcome(future)
+                if isinstance(graded, Graded) and graded.by_time:
+                    once_more.append(task)
+                else:
+                    yield task, graded
+            send(max(1, AHEAD * crew.cores - len(waiting)))
         for task in once_more:
-            yield task, outcome(sent(task))
+            yield task, outcome(crew.give(*task))
 
 
-def outcome(future: Any) -> Graded | Exception:
+def outcome(future: Future[Graded]) -> Graded | Exception:
     """What a submission came to, once it has; an exception is returned, not raised.
 
-    Raises `NoBox` where that is what it is.
+    Raises `NoBox` where that is what it is, and what is no Exception.
     """
     error = future.exception()
-    if isinstance(error, NoBox):
+    if isinstance(error, NoBox) or not isinstance(error, Exception | None):
         raise error
-    graded = error or future.result()
-    future.release()
-    return graded
-
-
-def same(homework: Homework) -> Homework:
-    """A homework, as a result that Dask can make again."""
-    return homework
-
-
-@contextlib.contextmanager
-def connected(cluster: str | None, workers: int | None) -> Iterator:
-    """A Dask client, of a scheduler that exists or of a cluster on these cores."""
-    import logging
-
-    from distributed import Client, LocalCluster
-
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with contextlib.ExitStack() as stack:
-        if cluster is None:
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as workers inherit
-            try:
-                local = LocalCluster(
-                    n_workers=workers or os.cpu_count(),
-                    threads_per_worker=1,
-                    dashboard_address="127.0.0.1:0",  # nothing to clash with
-                    security=True,  # TLS, by a key of this run: nobody else gives work
-                    silence_logs=logging.CRITICAL,
-                )
-            finally:
-                signal.signal(signal.SIGINT, before)
-            cluster = stack.enter_context(local)
-        yield stack.enter_context(Client(cluster))
+    return error or future.result()

@@ -2,13 +2,16 @@
 
     homework, then submissions, in → "" or why not, then graded notebooks, out
 
-Started by worker.py, which it trusts; it ends when the worker hangs up.
+Started by worker.py, which it trusts; it ends when the worker hangs up. What the tests
+import is there before the first of them, and is not searched for garbage.
 
 Read in order: `main`, `sit`.
 """
 
 import ast
 import contextlib
+import gc
+import importlib
 import os
 import pickle
 import resource
@@ -57,6 +60,12 @@ def main() -> None:
     # A test's own work on a student's values; the box is started, and has its own limit
     resource.setrlimit(resource.RLIMIT_DATA, (2 * homework.limits.memory,) * 2)
     with box:
+        for name in imported(homework.source):
+            with contextlib.suppress(Exception):  # the cell that imports it will say
+                importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+        gc.enable()
         reply("")
         while True:
             try:
@@ -71,9 +80,11 @@ def main() -> None:
                 return None
 
 
-def imported(release: str) -> tuple[str, ...]:
-    """The modules that a release's own cells import, in their order."""
-    code = [cell.source for cell in v4.reads(release).cells if cell.cell_type == "code"]
+def imported(notebook: str) -> tuple[str, ...]:
+    """The modules that a notebook's cells import, in their order."""
+    code = [
+        cell.source for cell in v4.reads(notebook).cells if cell.cell_type == "code"
+    ]
     found: dict[str, None] = {}
     for node in (node for source in code for node in ast.walk(ast.parse(source))):
         match node:
@@ -108,10 +119,3 @@ def sit(homework: Homework, submission: Submission, box: Box) -> Graded:
         notes=[*submission.notes, *verdict.notes],
         by_time=verdict.by_time,
     )
-
-
-if __name__ == "__main__":
-    # Pickles name course.grader.desk, whichever name this process was started under.
-    from course.grader.desk import main as serve
-
-    serve()

@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from distributed import Client
 from nbformat.v4 import new_markdown_cell
 
 from course.grader.campaign import ctrl_c
@@ -64,26 +63,16 @@ def check(course):
     assert stamped(course) == CLASS
 
 
-def dask_workers(client):
-    """The worker processes below `client`: spawned, and desks below them."""
-    found = []
-    for process in psutil.Process(client.pid).children(recursive=True):
-        try:
-            words = " ".join(process.cmdline())
-            if "spawn_main" in words and any(
-                "course.grader.desk" in " ".join(child.cmdline())
-                for child in process.children()
-            ):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+def desks(client):
+    """The desks below `client`."""
+    below = psutil.Process(client.pid).children()
+    return [p for p in below if "course.grader.desk" in " ".join(p.cmdline())]
 
 
-def test_a_worker_killed_in_mid_run_costs_nobody_anything(class_):
+def test_a_desk_killed_in_mid_run_costs_nobody_anything(class_):
     client = class_.start("tools/grade.py", "--workers", "2")
     wait_until(lambda: stamped(class_), "a first grade")
-    victim = dask_workers(client)[0]
+    victim = desks(client)[0]
     victim.kill()
     out, err = client.communicate(timeout=1800)
     assert client.returncode == 0, err
@@ -135,7 +124,7 @@ def test_a_cluster_grades_as_this_machine_does(class_, cluster):
     check(class_)
 
 
-def test_no_other_program_gives_the_workers_work(class_):
+def test_no_other_program_gives_this_machine_s_desks_work(class_):
     client = class_.start("tools/grade.py", "--workers", "1")
     wait_until(lambda: stamped(class_), "a first grade")
     family = [psutil.Process(client.pid)]
@@ -146,10 +135,8 @@ def test_no_other_program_gives_the_workers_work(class_):
         for door in process.net_connections("tcp")
         if door.status == psutil.CONN_LISTEN
     }
-    assert doors, "there is a scheduler to knock at"
-    for port in doors:
-        with pytest.raises(OSError):  # refused, or closed
-            Client(f"tcp://127.0.0.1:{port}", timeout=1)
+    assert len(family) > 3, "a desk, and its box"
+    assert not doors, "there is nowhere to knock"
     _, err = client.communicate(timeout=1800)
     assert client.returncode == 0, err
     check(class_)

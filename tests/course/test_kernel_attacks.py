@@ -14,8 +14,8 @@ import pytest
 from nbformat.v4 import new_code_cell
 from nbgrader.utils import determine_grade
 
-from course.grader import worker
 from course.grader.terms import Homework, Limits, Submission
+from course.grader.worker import Worker
 from lib.exercises.own_work import WITHHELD
 
 NAME = "hw_kernels"
@@ -201,12 +201,15 @@ def homework():
     if not shutil.which("bwrap") and os.environ.get("CI") != "true":
         pytest.skip("grading needs bubblewrap: apt-get install bubblewrap")
     source = SOURCE.read_text(encoding="utf-8")
-    yield Homework(NAME, source, source, WITHHELD[NAME], Limits())
-    for desk in worker._desks.values():  # a process of its own, as in a real class
-        desk.stdin.close()
-        desk.wait()
-        desk.stdout.close()
-    worker._desks.clear()
+    return Homework(NAME, source, source, WITHHELD[NAME], Limits())
+
+
+@pytest.fixture(scope="module")
+def worker():
+    """Whose desk is a process of its own, as in a real class."""
+    at_work = Worker()
+    yield at_work
+    at_work.retire()
 
 
 def handed_in(homework, first, answers):
@@ -228,7 +231,7 @@ def handed_in(homework, first, answers):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_answer_gets_what_its_text_is_worth(homework, attack):
+def test_an_answer_gets_what_its_text_is_worth(homework, worker, attack):
     first, answers, loses = ATTACKS[attack]
     graded = worker.assess(homework, handed_in(homework, first, answers))
     lost, told = {}, {}

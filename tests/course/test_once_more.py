@@ -1,19 +1,19 @@
 """What a limit of time stopped is graded once more, alone, and that verdict counts.
 
-Dask is real, in threads of this process; grading is made up, since no real submission
-takes longer the first time.
+The threads are real; grading is made up, since no real submission takes longer the
+first time.
 """
 
-import contextlib
+import signal
+import subprocess
 import threading
 import time
 
 import pytest
-from distributed import Client
 
 from course.grader import campaign, worker
 from course.grader.terms import Homework, Limits, Submission
-from course.grader.worker import ended
+from course.grader.worker import Worker, ended
 
 RELEASE = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
 HOMEWORK = Homework("hw_x", RELEASE, RELEASE, (), Limits())
@@ -28,7 +28,7 @@ running: list[str] = []
 lock = threading.Lock()
 
 
-def made_up(homework, submission):
+def made_up(_, homework, submission):
     """Grade: the members of `SECOND` are stopped the first time."""
     student = submission.student
     with lock:
@@ -47,13 +47,7 @@ def made_up(homework, submission):
 
 @pytest.fixture
 def grader(monkeypatch):
-    @contextlib.contextmanager
-    def connected(*_):
-        with Client(processes=False, n_workers=2, dashboard_address=None) as client:
-            yield client
-
-    monkeypatch.setattr(campaign, "connected", connected)
-    monkeypatch.setattr(campaign, "assess", made_up)
+    monkeypatch.setattr(Worker, "assess", made_up)
     begun.clear()
 
 
@@ -61,7 +55,7 @@ def spread(students):
     tasks = [(HOMEWORK, Submission("hw_x", name, b"", None)) for name in students]
     return {
         task[1].student: (graded.state, graded.reasons)
-        for task, graded in campaign.spread(iter(tasks), None, None)
+        for task, graded in campaign.spread(iter(tasks), None, 2)
     }
 
 
@@ -80,12 +74,19 @@ def test_a_desk_that_takes_too_long_was_stopped_by_time(monkeypatch):
     def late(*_):
         raise TimeoutError
 
-    class Desk:
-        def kill(self): ...
-        def wait(self): ...
-
+    pipe = subprocess.PIPE
+    desk = subprocess.Popen(["sleep", "1000"], stdin=pipe, stdout=pipe)
+    slow = Worker()
+    slow.desk, slow.version = desk, HOMEWORK.version
     monkeypatch.setattr(worker, "ask", late)
-    monkeypatch.setitem(worker._desks, HOMEWORK.version, Desk())
-    graded = worker.assess(HOMEWORK, Submission("hw_x", "ada", b"", None))
+    graded = slow.assess(HOMEWORK, Submission("hw_x", "ada", b"", None))
     assert (graded.state, graded.by_time) == ("stopped", True)
-    assert HOMEWORK.version not in worker._desks
+    assert slow.desk is None
+    assert desk.returncode == -signal.SIGKILL
+
+
+def test_who_retires_opens_no_other_desk():
+    worker = Worker()
+    worker.retire()
+    with pytest.raises(RuntimeError, match="retired"):
+        worker.assess(HOMEWORK, Submission("hw_x", "ada", b"", None))

@@ -21,6 +21,11 @@ WARM = ("torch", "numpy", "lib", "IPython.core.interactiveshell", "matplotlib.py
 SCRATCH = "/scratch"  # a submission's own; /tmp may hold the environment itself
 SHARED = "/dev/shm"  # its own too: what its processes share lies there
 FIRST_USER, USERS = 1_879_000_000, 1_000_000  # far from anybody's
+# a layer's memory serves the next one, instead of going back page by page
+KEPT = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+}
 INSTALL = (
     "Submissions are graded in bubblewrap, and it {why}. On Debian and Ubuntu: "
     "apt-get install bubblewrap (Linux only; see course/README.md)."
@@ -107,8 +112,6 @@ def variables(python: Python) -> Iterator[str]:
         "IPYTHONDIR": SCRATCH,
         "HF_HUB_OFFLINE": "1",
         "TORCHINDUCTOR_COMPILE_THREADS": "1",  # each would be a process with torch
-        # a layer's memory serves the next one, instead of going back page by page
-        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+        **KEPT,
     }.items():
         yield from ("--setenv", name, value)

@@ -28,7 +28,7 @@ class Channel:
     """Frames over a stream socket, with a deadline for every one that is awaited."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
+        self.socket, self.ahead = connection, b""
         self.socket.setblocking(False)
 
     def send(
@@ -73,14 +73,26 @@ class Channel:
         self.socket.close()
 
     def _exactly(self, size: int, deadline: float) -> memoryview:
-        """The next `size` bytes. Memory is touched only as they arrive."""
+        """The next `size` bytes. Memory is touched only as they arrive.
+
+        Behind few of them the next ones are there already, and come along.
+        """
         content = memoryview(bytearray(size))
         filled = 0
         while filled < size:
+            if self.ahead:
+                taken = self.ahead[: size - filled]
+                content[filled : filled + len(taken)] = taken
+                self.ahead, filled = self.ahead[len(taken) :], filled + len(taken)
+                continue
             if time.monotonic() >= deadline:  # a flood never has to be waited for
                 raise TimeoutError
             try:
-                count = self.socket.recv_into(content[filled:])
+                if size - filled < SMALL:
+                    self.ahead = self.socket.recv(SMALL)
+                    count = len(self.ahead)
+                else:
+                    count = self.socket.recv_into(content[filled:])
             except BlockingIOError:
                 self._wait(select.POLLIN, deadline)
                 continue
@@ -88,7 +100,7 @@ class Channel:
                 raise Closed(str(error)) from None
             if not count:
                 raise Closed("the other side hung up")
-            filled += count
+            filled += 0 if self.ahead else count
         return content
 
     def _wait(self, event: int, deadline: float) -> None:

@@ -49,6 +49,7 @@ def main(
     where a module is missing that the homework does not withhold.
     """
     os.environ["TRITON_INTERPRET"] = "1"  # there is no GPU here, and Triton asks once
+    gc.disable()  # what is imported stays, and there is much to search
     for module in modules:
         try:
             __import__(module)
@@ -64,6 +65,7 @@ def main(
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps supervisors
     gc.collect()
     gc.freeze()  # a fork that looked for garbage among the modules would copy them all
+    gc.enable()
     control.sendall(READY)
     while True:
         message, sockets, _, _ = socket.recv_fds(control, 1, 2)
