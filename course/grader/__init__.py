@@ -1,10 +1,10 @@
 """The grader: intake → box → referee → gradebook → feedback.
 
-    the class      campaign, worker, desk; terms (what passes between them)
+    the class      campaign, crew, worker, desk; terms (what passes between them)
     judging/       a submitted file → our notebook with its answers → outputs, points
     box/           around the student's code, inside it, and through its wall
     afterwards     gradebook, feedback, returns
-    beside it      zips/ (what an LMS exports), demo (a made-up class), bench
+    beside it      zips/ (what an LMS exports), demo (a made-up class), bench and cost
 
 A *cell* is a notebook's. A *desk* is a process that grades one homework's submissions;
 its *box* is bubblewrap around a warm process, and a *sandbox* is the handle of one

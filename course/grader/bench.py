@@ -4,21 +4,22 @@
     python -m course.grader.bench class [--homework hw_linear] [--submissions 1000]
     python -m course.grader.bench validate [--homework hw_linear] [--submissions 3]
 
-`stock` grades a class with ours, and every tenth of it with `nbgrader autograde` first;
-it prints both wall times a submission, and fails where an honest one's grade differs.
+`stock` has a class graded and its feedback written with ours, as `make grade` does, and
+a part of it with `nbgrader autograde` and `generate_feedback` first. Each is a process
+of its own, start and imports included; it prints the processor seconds and the wall
+time of both, and fails where an honest one's grade differs.
 `class` grades a synthetic class (mostly right and half right, some torn or quitting)
 and prints submissions a minute, the grader's peak memory, and how many ended in each
 state. `validate` presses a student's Validate so many times, all answers right, and
 prints the processor's seconds, beside those of a notebook that only imports the same.
 
-Read in order: `course_of`, `stock`, `class_`, `validate`.
+Read in order: `stock`, `class_`, `validate`.
 """
 
 import argparse
 import contextlib
 import logging
 import os
-import resource
 import sys
 import tempfile
 import threading
@@ -29,23 +30,30 @@ from pathlib import Path
 
 import psutil
 
+from course.grader.cost import Cost, counted, processor_seconds
 from course.grader.terms import ROOT, Homework, Limits
 
 HONEST = ("perfect", "partial", "stub")
-SAMPLED = 10
+SAMPLED = 9  # of a class by stock, which takes seconds for each
 
 
 def main() -> None:
     """Do what the command line says, in a folder that ends with it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["stock", "class", "validate"])
+    parser.add_argument(
+        "what", choices=["stock", "class", "validate", "ours", "theirs"]
+    )
     parser.add_argument("--homework", default="hw_linear")
     parser.add_argument("--submissions", type=int)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}  # nbgrader calls alembic
+    if arguments.root:  # a part, in a process of its own
+        part = {"ours": ours, "theirs": theirs}[arguments.what]
+        return part(arguments.root, arguments.homework, arguments.workers)
     with tempfile.TemporaryDirectory() as folder:
         config, homework = course_of(Path(folder), arguments.homework)
         bench, usual = {
@@ -57,27 +65,42 @@ def main() -> None:
         bench(Path(folder), config, homework, count, arguments.workers)
 
 
-def course_of(root: Path, name: str) -> tuple:
-    """A course in `root` with one homework released; its configuration, and that.
+# ------------------------------------------------------------------ a course
 
-    Raises RuntimeError, with nbgrader's log, where it cannot be released.
-    """
-    from nbgrader.apps import NbGraderAPI
+
+def configuration(root: Path):
+    """The course's configuration, moved into `root`."""
     from traitlets.config import PyFileConfigLoader
-
-    from lib.exercises.own_work import WITHHELD
 
     loader = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT / "course"))
     config = loader.load_config()
     config.CourseDirectory.root = str(root)
     config.CourseDirectory.db_url = f"sqlite:///{root}/gradebook.db"
     config.CourseDirectory.source_directory = str(ROOT / "solutions")
+    return config
+
+
+def released(root: Path, name: str) -> Homework:
+    """A homework that was released in `root`."""
+    from lib.exercises.own_work import WITHHELD
+
+    source = (ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+    release = (root / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+    return Homework(name, source, release, WITHHELD[name], Limits())
+
+
+def course_of(root: Path, name: str) -> tuple:
+    """A course in `root` with one homework released; its configuration, and that.
+
+    Raises RuntimeError, with nbgrader's log, where it cannot be released.
+    """
+    from nbgrader.apps import NbGraderAPI
+
+    config = configuration(root)
     result = NbGraderAPI(config=config).generate_assignment(name)
     if not result["success"]:
         raise RuntimeError(result["log"])
-    source = (ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8")
-    release = (root / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
-    return config, Homework(name, source, release, WITHHELD[name], Limits())
+    return config, released(root, name)
 
 
 def hand_in(root: Path, homework: Homework, count: int, kinds: dict[str, int]) -> None:
@@ -102,19 +125,14 @@ def hand_in(root: Path, homework: Homework, count: int, kinds: dict[str, int]) -
 
 
 def stock(root: Path, config, homework: Homework, count: int, workers: int) -> None:
-    """Wall time a submission, ours on all of a class and stock on a part of it.
+    """The cost of a submission, ours on all of a class and stock on a part of it.
 
-    Raises RuntimeError where nbgrader fails, SystemExit where the grades differ.
+    Raises CalledProcessError where one fails, SystemExit where the grades differ.
     """
-    from nbgrader.apps import NbGraderAPI
-
-    from course.grader.campaign import grade_class
     from course.grader.gradebook import Gradebook
 
     hand_in(root, homework, count, dict.fromkeys(HONEST, 1))
-    everyone = sorted(path.name for path in (root / "submitted").iterdir())
-    students = everyone[::SAMPLED]  # stock takes seconds for each
-    api = NbGraderAPI(config=config, log_level="ERROR")
+    sample = sampled(root)
 
     def scores() -> dict[str, dict]:
         with Gradebook(config, root) as book:
@@ -123,27 +141,56 @@ def stock(root: Path, config, homework: Homework, count: int, workers: int) -> N
                     name: row.get("auto")
                     for name, row in book.scores(homework.name, student).items()
                 }
-                for student in students
+                for student in sample
             }
 
-    start = time.perf_counter()
-    for student in students:
-        result = api.autograde(homework.name, student)
-        if not result["success"]:
-            raise RuntimeError(result["log"])
-    theirs_s, theirs = (time.perf_counter() - start) / len(students), scores()
-    start = time.perf_counter()
-    grade_class(root, config, [homework], workers=workers)
-    ours_s, ours = (time.perf_counter() - start) / count, scores()
+    def cost(part: str) -> Cost:
+        where = ("--root", root, "--workers", str(workers))
+        own = ("-m", "course.grader.bench", part, "--homework", homework.name)
+        return counted(*own, *where)
+
+    stock_cost, stock_scores = cost("theirs"), scores()
+    our_cost, our_scores = cost("ours"), scores()
+    one, other = stock_cost.processor / len(sample), our_cost.processor / count
     print(machine(workers))
-    print(f"{homework.name}, {count} submissions, {len(students)} of them by stock")
-    print(f"  nbgrader autograde  {theirs_s:7.2f} s a submission")
-    print(f"  ours, start and all {ours_s:7.2f} s a submission")
-    print(f"  stock / ours        {theirs_s / ours_s:7.1f}")
-    differing = [student for student in students if ours[student] != theirs[student]]
-    if differing:
+    print(f"{homework.name}, start, grades and feedback:")
+    print(f"  nbgrader, {len(sample):4} submissions {stock_cost}: {one:6.2f} for each")
+    print(f"  ours,     {count:4} submissions {our_cost}: {other:6.2f} for each")
+    print(f"  stock / ours, of the processor: {one / other:.1f}")
+    if differing := [who for who in sample if our_scores[who] != stock_scores[who]]:
         sys.exit(f"the grades differ: {differing}")
     print("  the grades are the same")
+
+
+def sampled(root: Path) -> list[str]:
+    """Some of those who handed in, as many of each kind."""
+    everyone = sorted(path.name for path in (root / "submitted").iterdir())
+    kinds = [[who for who in everyone if who.startswith(kind)] for kind in HONEST]
+    return [who for kind in kinds for who in kind[: SAMPLED // len(kinds)]]
+
+
+def ours(root: Path, name: str, workers: int) -> None:
+    """What `make grade` does, in the course at `root`."""
+    from course.grader.campaign import grade_class
+    from course.grader.returns import return_feedback
+
+    config = configuration(root)
+    grade_class(root, config, [released(root, name)], workers=workers)
+    return_feedback(root, config, [name])
+
+
+def theirs(root: Path, name: str, _: int) -> None:
+    """What nbgrader's two commands do, for a part of the class.
+
+    Raises RuntimeError, with its log, where one fails.
+    """
+    from nbgrader.apps import NbGraderAPI
+
+    api = NbGraderAPI(config=configuration(root), log_level="ERROR")
+    for student in sampled(root):
+        for verb in (api.autograde, api.generate_feedback):
+            if not (result := verb(name, student))["success"]:
+                raise RuntimeError(result["log"])
 
 
 def class_(root: Path, config, homework: Homework, count: int, workers: int) -> None:
@@ -190,12 +237,6 @@ def validate(root: Path, config, homework: Homework, count: int, workers: int) -
             if problems.get("failed"):
                 raise RuntimeError(f"Validate is unhappy: {problems['failed']}")
         print(f"  {name:8} {min(took):6.1f} to {max(took):.1f} s of the processor")
-
-
-def processor_seconds() -> float:
-    """What this process and those that it started, and ended, have used."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def machine(workers: int) -> str:

@@ -10,7 +10,6 @@ own, because nbgrader's warnings are not ours to mend.
 
 import json
 import logging
-import resource
 import shutil
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 COURSE = Path(__file__).parents[2] / "course"
 sys.path.insert(0, str(COURSE.parent))
+WORKERS = 1  # beside another gate; each more has the model to load, and a box to warm
 CHECKED = 1  # notebooks of mutants that are held against Validate
 Losses = dict[str, list[str]]  # {student: grade_ids of the tests that failed}
 
@@ -62,6 +62,8 @@ def validated(config, root: Path, name: str, student: str) -> tuple[float, list[
     import nbformat
     from nbgrader.validator import Validator
 
+    from course.grader.cost import processor_seconds
+
     path = root / "submitted" / student / name / f"{name}.ipynb"
     answers = {
         cell.metadata.nbgrader.grade_id: cell.source
@@ -84,12 +86,6 @@ def validated(config, root: Path, name: str, student: str) -> tuple[float, list[
     said = [one["source"].strip() for one in problems.get("failed", [])]
     failed = [sources[source] for source in said if source in sources]
     return seconds, sorted(failed)
-
-
-def processor_seconds() -> float:
-    """What this process and the kernels that it started, and ended, have used."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def student_check(config, root: Path, name: str, students: list[str]) -> dict:
@@ -168,7 +164,7 @@ def main(root: Path, name: str) -> None:
     must(api.autograde(name, "solution"))
     report["stock"] = read_grades(root, name)["solution"]
     start = time.perf_counter()
-    rows = grade_class(root, config, [homework(root, name)])
+    rows = grade_class(root, config, [homework(root, name)], workers=WORKERS)
     report["seconds"] = time.perf_counter() - start
     report["states"] = {row.student: row.state for row in rows}
     report["grades"] = read_grades(root, name)
