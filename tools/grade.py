@@ -33,6 +33,8 @@ def main() -> None:
     """Do what the command line says; foreseeable trouble is one line, status 1."""
     arguments = parse()
     sys.path.insert(0, str(ROOT))
+    import course.grader  # noqa: F401 (first: it spares what follows a second)
+
     os.environ |= homework.activated()  # nbgrader calls alembic by name
     from nbgrader.api import InvalidEntry
     from sqlalchemy.exc import OperationalError

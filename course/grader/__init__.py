@@ -14,3 +14,9 @@ A *stamp* says that a grade was written to its end, and of what.
 It stands on nbgrader and knows nothing of the algorithms that a homework teaches: of
 `lib` it imports `lib.exercises` and nothing else.
 """
+
+import sys
+
+# jsonschema, which nbformat imports, would build a parser of IRIs at once if it could:
+# a second of the processor in every process, for a format that no notebook has.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

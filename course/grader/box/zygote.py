@@ -80,7 +80,7 @@ def main(
 
 
 def reap(*_: object) -> None:
-    """Let supervisors go that have ended; what they used counts as ours from then on."""
+    """Let supervisors go that have ended; what they used is in our count then."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
