@@ -65,7 +65,7 @@ class Session:
             return self.shown(source, self.sandbox.run(source, pictures=pictures))
         except Stopped as stop:
             self.revive(stop)
-            return [error_output("Stopped", f"stopped: {stop}")]
+            return [error_output("Stopped", str(stop))]
 
     def try_out(self, source: str) -> list[NotebookNode]:
         """Run an extra cell, which no point depends on: a limit costs it that cell."""
@@ -78,7 +78,7 @@ class Session:
         except Stopped as stop:
             self.mishaps.append(stop)
             self.renew()
-            return [error_output("Stopped", f"stopped: {stop}")]
+            return [error_output("Stopped", str(stop))]
 
     def notes(self) -> list[str]:
         """What became of the extra cells, where something did."""
