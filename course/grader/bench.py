@@ -48,9 +48,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    os.environ |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}  # nbgrader calls alembic
+    activate()
     if arguments.root:  # a part, in a process of its own
         part = {"ours": ours, "theirs": theirs}[arguments.what]
         return part(arguments.root, arguments.homework, arguments.workers)
@@ -66,6 +64,13 @@ def main() -> None:
 
 
 # ------------------------------------------------------------------ a course
+
+
+def activate() -> None:
+    """Let nbgrader find what it calls by name (alembic), and say less."""
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}
 
 
 def configuration(root: Path):

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--honest", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
+    bench.activate()
     print(bench.machine(arguments.workers))
     for hostile in (False, True):
         with tempfile.TemporaryDirectory() as folder:
