@@ -6,10 +6,9 @@ kernel); its kernels, from naive to fast, in the file beside it. Taught in noteb
 
 Read in order: `core` (Triton, how codes lie in memory, tiles); `int4`, `nf4`, `unfold`
 (4-bit weights), `int8` (LLM.int8()), `xnor` (signs), `ends` and `attend` (a decoder's
-step), `wanda` and `two_of_four` (masks), `hessian`, `gptq` and `trellis` (solvers),
-`cast` (formats), `soft_targets` (distillation); `inspect` (what the compiler made).
-step), `wanda` and `two_of_four` (masks, and a product), `hessian` and `gptq`, `cast`
-(formats); `inspect` (what the compiler made of them).
+step), `wanda` and `two_of_four` (masks, and a product), `hessian`, `gptq` and `trellis`
+(solvers), `cast` (formats), `soft_targets` (distillation); `inspect` (what the compiler
+made of them).
 """
 
 from lib.kernels.attend import attended

@@ -18,7 +18,7 @@ from functools import partial
 
 import torch
 
-from lib.bench.kernels.baselines import BASELINES
+from lib.bench.kernels.int4 import BASELINES
 from lib.bench.kernels.int4 import TOLERANCE, random_int4
 from lib.bench.kernels.rows import Row, in_company, line, measured, missing, tabulated
 from lib.bench.kernels.table import size

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.bench.kernels.baselines import cublas
+from lib.bench.kernels.int4 import cublas
 from lib.bench.kernels.rows import Calls, Row, measured
 from lib.bench.timing import copies_past_cache
 from lib.quant.aware.xnor import pack_signs, popcount, unpack_signs, xnor_product
