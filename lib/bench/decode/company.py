@@ -18,8 +18,7 @@ from functools import partial
 
 import torch
 
-from lib.bench.kernels.int4 import BASELINES
-from lib.bench.kernels.int4 import TOLERANCE, random_int4
+from lib.bench.kernels.int4 import BASELINES, TOLERANCE, random_int4
 from lib.bench.kernels.rows import Row, in_company, line, measured, missing, tabulated
 from lib.bench.kernels.table import size
 from lib.bench.record import Run, record
