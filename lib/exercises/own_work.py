@@ -15,7 +15,7 @@ PACKED = (  # what holds codes, and all that leans on it
 )
 ROUNDING = (  # lib.prune stores what it leaves in few bits
     *("lib.quant", "lib.prune", *PACKED),
-    *("lib.models.rescale", "lib.models.structure"),
+    *("lib.models.rescale", "lib.models.rotate", "lib.models.structure"),
 )
 WITHHELD = {
     "hw_costs": ("lib.cost", "lib.figures", "lib.train"),

@@ -22,6 +22,8 @@ from lib.models.rotate.online import install, online_parts
 from lib.models.sequential import restored_on_failure
 from lib.models.walk import replace_layer
 
+ABOUT = "about"  # the key of what the tensors mean
+
 
 def dense(model: nn.Module) -> nn.Module:
     """Replace each `PackedLinear` of `model` by a `nn.Linear` of Ŵ: fast, not small.
@@ -68,7 +70,9 @@ def save_quantized(
         state[name] = kept.clone(memory_format=torch.contiguous_format)
     layers = {name: layer.metadata for name, layer in packed.items()}
     about = {"layers": layers, "online": online_parts(model)}
-    save_file(state, path, metadata={k: json.dumps(v) for k, v in about.items()})
+    save_file(
+        state, path, metadata={ABOUT: json.dumps(about)}
+    )  # one: their order varies
     return Path(path).stat().st_size
 
 
@@ -81,7 +85,7 @@ def load_quantized(model: nn.Module, path: Path) -> nn.Module:
     file = Path(path).name
     try:
         with safe_open(path, "pt") as opened:
-            about = {k: json.loads(v) for k, v in (opened.metadata() or {}).items()}
+            about = json.loads((opened.metadata() or {})[ABOUT])
             layers = about["layers"]
             state = {n: opened.get_tensor(n) for n in opened.keys()}  # noqa: SIM118
     except (OSError, KeyError, SafetensorError) as error:

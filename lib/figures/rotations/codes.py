@@ -13,6 +13,7 @@ from torch import Tensor
 from lib.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, YELLOW
 
 PALETTE = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
+TICKS = (20, 30, 40, 60, 100, 200, 500, 1000)
 
 
 def distortion_ladder(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -31,7 +32,7 @@ def distortion_ladder(rows: Sequence[Mapping[str, Any]]) -> Figure:
         bits, excess = zip(*sorted(points), strict=True)
         ax.plot(bits, excess, marker=marker, color=colour, label=name)
     ax.axhline(1, color=INK, ls="--", lw=1)
-    ax.text(1, 1.03, "D(R): no code is below", fontsize=8, color=INK)
+    ax.text(4, 0.96, "D(R): no code is below", fontsize=8, color=INK, ha="right")
     ax.set(xlabel="bits a number", ylabel="error / D(R)", xticks=[1, 2, 3, 4])
     ax.legend(fontsize=8)
     return figure
@@ -126,9 +127,13 @@ def bits_and_perplexity(
         )
     for method, colour in colours.items():
         ax.plot([], [], "o", color=colour, label=method)
-    ax.plot([], [], "o", color=INK, mfc="white", label="as coded")
-    ax.plot([], [], "o", color=INK, label="constants tuned")
-    ax.axhline(baseline, color=GREY, ls="--", lw=1)
+    if any(row["tuned"] != "no" for row in rows):
+        ax.plot([], [], "o", color=INK, mfc="white", label="as coded")
+        ax.plot([], [], "o", color=INK, label="constants tuned")
+    ax.axhline(baseline, color=GREY, ls="--", lw=1, label="float32")
     ax.set(xlabel="bits a weight, all counted", ylabel="perplexity", yscale="log")
+    ticks = [t for t in TICKS if t <= 1.1 * max(row[text] for row in rows)]
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
     ax.legend(fontsize=8, ncols=2)
     return figure

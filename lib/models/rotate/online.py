@@ -169,7 +169,7 @@ def online_parts(model: nn.Module) -> dict[str, dict[str, Any]]:
     return found
 
 
-def install(model: PreTrainedModel, parts: Mapping[str, Mapping[str, Any]]) -> None:
+def install(model: nn.Module, parts: Mapping[str, Mapping[str, Any]]) -> None:
     """Bring back what `online_parts` said; ValueError for a name that no module has."""
     modules = dict(model.named_modules())
     for name, settings in parts.items():

@@ -44,4 +44,5 @@ def test_the_table_has_every_method_and_no_row_twice():
     found = jobs()
     assert len(set(found)) == len(found) > 20, "a row is measured twice"
     methods = {type(job.method).__name__ for job in found if job.method}
-    assert methods == {"RoundToNearest", "NormalFloat", "AWQ", "GPTQ", "SpQR"}
+    alone = {"RoundToNearest", "NormalFloat", "AWQ", "GPTQ", "SpQR"}
+    assert methods == alone | {"Incoherence", "BlockLDLQ"}
