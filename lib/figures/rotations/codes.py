@@ -32,7 +32,8 @@ def distortion_ladder(rows: Sequence[Mapping[str, Any]]) -> Figure:
         bits, excess = zip(*sorted(points), strict=True)
         ax.plot(bits, excess, marker=marker, color=colour, label=name)
     ax.axhline(1, color=INK, ls="--", lw=1)
-    ax.text(4, 0.96, "D(R): no code is below", fontsize=8, color=INK, ha="right")
+    ax.text(4, 0.96, "D(R): no code is below", fontsize=8, ha="right", va="top")
+    ax.set_ylim(bottom=0.8)
     ax.set(xlabel="bits a number", ylabel="error / D(R)", xticks=[1, 2, 3, 4])
     ax.legend(fontsize=8)
     return figure
@@ -132,7 +133,8 @@ def bits_and_perplexity(
         ax.plot([], [], "o", color=INK, label="constants tuned")
     ax.axhline(baseline, color=GREY, ls="--", lw=1, label="float32")
     ax.set(xlabel="bits a weight, all counted", ylabel="perplexity", yscale="log")
-    ticks = [t for t in TICKS if t <= 1.1 * max(row[text] for row in rows)]
+    top = 1.1 * max(row[text] for row in rows)
+    ticks = [t for t in TICKS if 0.9 * baseline <= t <= top]
     ax.set_yticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
     ax.legend(fontsize=8, ncols=2)
