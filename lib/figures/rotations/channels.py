@@ -17,7 +17,7 @@ FAINTEST = 1e-3  # of the largest: what is smaller has the map's last colour
 def channel_maps(maps: Mapping[str, Float[Tensor, "tokens channels"]]) -> Figure:
     """Draw |x| by token and channel, one panel each, all by one logarithmic scale."""
     figure, axes = plt.subplots(
-        1, len(maps), figsize=(7.4, 2.8), sharey=True, squeeze=False
+        1, len(maps), figsize=(7.2, 2.2), sharey=True, squeeze=False
     )
     top = max(x.abs().amax().item() for x in maps.values())
     scale = LogNorm(FAINTEST * top, top, clip=True)

@@ -64,11 +64,11 @@ def e8_roots(roots: Float[Tensor, "240 8"]) -> Figure:
     """Draw E8's shortest vectors, projected, with lines between the nearest ones."""
     flat, length = coxeter_plane(roots), roots.double().square().sum(1)
     inner = roots.double() @ roots.double().T
-    figure, ax = plt.subplots(figsize=(4.6, 4.4))
+    figure, ax = plt.subplots(figsize=(3.2, 3.1))
     near = (inner == length[0] / 2).triu().nonzero()
     ends = flat[near]  # (edges, 2, 2)
     ax.plot(ends[..., 0].T, ends[..., 1].T, color=GREY, lw=0.1, alpha=0.35)
-    ax.scatter(flat[:, 0], flat[:, 1], s=9, color=BLUE, zorder=3)
+    ax.scatter(flat[:, 0], flat[:, 1], s=6, color=BLUE, zorder=3)
     ax.set_aspect("equal")
     ax.axis("off")
     return figure
