@@ -1,4 +1,3 @@
-# long: one table, and an entry of it says nothing without the rest
 """Every benchmark: what it measures, what it needs, and which file it writes.
 
     python -m lib.bench                    # this list
@@ -7,9 +6,10 @@
 A benchmark's module has `add_options(parser, name)` and `main(run, name, options)`: it
 records what it measures by `run`, and says whether everything worked. It is imported
 when it is asked for, and not for a list. To add one, write the module and name it in
-`BENCHMARKS`; a kernel's is a module of `lib.bench.kernels`, whose `table` runs it.
+`ON_GPU` or `ON_CPU`; a kernel's is a module of `lib.bench.kernels`, whose `table` runs
+it.
 
-Read in order: `Benchmark`, `BENCHMARKS`, `parse`, `main`, `step`.
+Read in order: `Benchmark`, `ON_GPU`, `ON_CPU`, `BENCHMARKS`, `parse`, `main`, `step`.
 """
 
 import argparse
@@ -44,7 +44,11 @@ class Benchmark:
     module: str
     summary: str
     needs: str  # "GPU" or "CPU", which suffices
-    results: str  # the name of its file, without .json
+
+    @property
+    def results(self) -> str:
+        """The name of its file, without .json."""
+        return self.name
 
     def load(self) -> ModuleType:
         """Import the module."""
@@ -56,305 +60,139 @@ class Benchmark:
         return f"{self.results}_cpu" if trial else self.results
 
 
-def _kernel(name: str, summary: str) -> Benchmark:
-    """A kernel's benchmark: rows from lib.bench.kernels.NAME, in one table."""
-    return Benchmark(name, KERNEL_TABLE, summary, "GPU", name)
-
-
-def _pruning(name: str, module: str, summary: str) -> Benchmark:
-    """A benchmark of lectures 11 and 12."""
-    return Benchmark(name, f"lib.bench.pruning.{module}", summary, "CPU", name)
-
-
-def _precision(name: str, module: str, summary: str, needs: str) -> Benchmark:
-    """A benchmark of lecture 09."""
-    return Benchmark(name, f"lib.bench.precision.{module}", summary, needs, name)
-
-
-def _aware(name: str, needs: str, summary: str) -> Benchmark:
-    """A benchmark of lecture 08."""
-    return Benchmark(name, f"lib.bench.aware.{name}", summary, needs, name)
-
-
-def _rotations(name: str, module: str, summary: str) -> Benchmark:
-    """A benchmark of lecture 07."""
-    return Benchmark(name, f"lib.bench.rotations.{module}", summary, "CPU", name)
-
-
+ON_GPU = {  # module: {name: what it measures}
+    "kernels.table": {
+        "int4": "4-bit product beside cuBLAS, tinygemm, Marlin and gemlite",
+        "int8": "LLM.int8() beside bitsandbytes and cuBLAS",
+        "nf4": "NF4 product beside bitsandbytes and cuBLAS",
+        "nf4_dequantize": "NF4 back to 16 bits beside bitsandbytes",
+        "xnor": "product of packed signs beside int8 and fp16",
+        "cast": "casts to FP8, FP4, MX and NVFP4 beside torch and torchao",
+        "gptq": "GPTQ and SparseGPT of a layer beside column loops in torch",
+        "hessian": "GPTQ's Hessian beside addmm",
+        "wanda": "Wanda's masks and 2:4 compression beside sort and topk",
+        "two_of_four": "2:4 products beside cuBLAS, cuSPARSELt and our int4",
+    },
+    "pruning.minitron": {
+        "minitron": "a third of SmolLM2 cut by width and depth, and trained on"
+    },
+    "precision.divergence": {"divergence": "how many seeds diverge, by precision"},
+    "precision.fp8": {"fp8": "FP8 products, and training by them, beside bf16"},
+    "tokens.table": {"tokens": "tokens a second of whole models, in every format"},
+    "decode.table": {
+        "decode": "tokens a second of the engine's graph, one text and many"
+    },
+    "decode.company": {
+        "company": "the 4-bit product alone, and between ordinary kernels"
+    },
+    "qlora_step": {
+        "qlora_step": "a QLoRA step of a 7B shape beside peft and bitsandbytes"
+    },
+    "distilling.halves": {
+        "distillation_halves_long": "the same with fifteen times the steps"
+    },
+    "distilling.large_vocabulary": {
+        "distillation_loss": "the loss of 128,256 tokens: time and memory beside Liger"
+    },
+    "distilling.self_instruct": {
+        "self_instruct": "SmolLM2 writes exercises and answers; its students, judged"
+    },
+    "distilling.policies": {
+        "policies": "word level, sequence level and on-policy from one start"
+    },
+    "qlora": {
+        "qlora_long": "the same over all of the text: what is learned and forgotten"
+    },
+}
+ON_CPU = {  # module: {name: what it measures}
+    "pruning.lottery": {"lottery": "pruning with retraining, on a small net"},
+    "pruning.unstructured": {"pruning": "perplexity of SmolLM2 by sparsity"},
+    "pruning.structured": {
+        "structured": "perplexity with whole parts cut out",
+        "structured_teacher": "the same of a small model",
+    },
+    "pruning.refits": {"refits": "what a refit is pulled to, by draw and share"},
+    "pruning.coarse_fine": {"cofi": "masks learned to a size; halves retrained"},
+    "pruning.retraining": {"retraining": "neurons cut, refitted, and trained on"},
+    "precision.divergence": {"weights": "weights in bf16, with or without masters"},
+    "codebooks": {
+        "codebooks": "perplexity by bits: even grids, NormalFloat, FP4, k-means"
+    },
+    "distilling.soft": {
+        "distillation": "students of a 6-gram: targets, temperatures, ensembles"
+    },
+    "distilling.halves": {
+        "distillation_halves": "half of the course's teacher: its start and its losses"
+    },
+    "distilling.traces": {
+        "distillation_traces": "sums: the answer alone, rationales beside it, traces"
+    },
+    "drafts.course": {
+        "draft": "what SmolLM2 accepts of the course's draft, what passes cost"
+    },
+    "gptq_speed": {
+        "gptq_speed": "GPTQ's time beside the column loop's, on SmolLM2's layers"
+    },
+    "serving.kv_cache": {
+        "kv_cache": "perplexity against bits of the cache, by channel and by token"
+    },
+    "serving.steps": {
+        "engine_steps": "seconds of the decoding engine's passes, on one thread"
+    },
+    "linear_perplexity": {
+        "linear_perplexity": "perplexity of round-to-nearest, and of int8 activations"
+    },
+    "roundings.starts": {
+        "codebook_starts": "k-means of rows, from quantiles and from even levels"
+    },
+    "roundings.clipping": {
+        "clipping": "where clipping for the least squared error of weights hurts"
+    },
+    "roundings.salient": {
+        "salient": "which one per cent of the columns to keep, as AWQ asks first"
+    },
+    "roundings.sentences": {
+        "sentences": "what few bits sound like: a sentence a bit width"
+    },
+    "ptq": {
+        "ptq_perplexity": "perplexity against bits of every post-training method",
+        "ptq_vectors": "perplexity at 2, 3 and 4 bits: QuIP#, its parts, and GPTQ",
+        "ptq_best": "the same of GPTQ's best settings, beside what they beat",
+    },
+    "serving.answers": {
+        "answers": "requests answered on a CPU: the engine beside transformers"
+    },
+    "drafts.acceptance": {
+        "speculative": "tokens a target pass and acceptance, by draft and text"
+    },
+    "drafts.power": {
+        "speculative_power": "which slips in speculative sampling a χ² test sees"
+    },
+    "drafts.spans": {
+        "speculative_spans": "what a pass over several tokens costs a processor"
+    },
+    "drafts.assisted": {
+        "speculative_assisted": "passes and seconds beside assisted generation"
+    },
+    "vectors.ladder": {
+        "ladder": "what each code leaves of N(0, 1) at 1 to 4 bits, beside D(R)"
+    },
+    "vectors.two_bits": {
+        "two_bits": "SmolLM2 at 2 bits: GPTQ, E8P, trellis, additive; tuned or not"
+    },
+    "rotations.table": {"rotations": "perplexity in few bits, rotated or not"},
+    "rotations.learned": {"rotations_learned": "rotations by SpinQuant's descent"},
+    "rotations.why": {"rotations_why": "why rotated weights fail when rounded"},
+    "aware.data_free": {"data_free": "a model in few bits, trained on text of its own"},
+    "aware.characters_aware": {"characters_aware": "few bits trained, over seeds"},
+    "aware.binary": {"binary": "training curves of a binarized net"},
+    "qlora": {"qlora": "fine-tuning over BFloat16, FP4, NF4 and double quantization"},
+}
 BENCHMARKS = {
-    benchmark.name: benchmark
-    for benchmark in (
-        _kernel("int4", "4-bit product beside cuBLAS, tinygemm, Marlin and gemlite"),
-        _kernel("int8", "LLM.int8() beside bitsandbytes and cuBLAS"),
-        _kernel("nf4", "NF4 product beside bitsandbytes and cuBLAS"),
-        _kernel("nf4_dequantize", "NF4 back to 16 bits beside bitsandbytes"),
-        _kernel("xnor", "product of packed signs beside int8 and fp16"),
-        _kernel("cast", "casts to FP8, FP4, MX and NVFP4 beside torch and torchao"),
-        _kernel("gptq", "GPTQ and SparseGPT of a layer beside column loops in torch"),
-        _kernel("hessian", "GPTQ's Hessian beside addmm"),
-        _kernel("wanda", "Wanda's masks and 2:4 compression beside sort and topk"),
-        _kernel("two_of_four", "2:4 products beside cuBLAS, cuSPARSELt and our int4"),
-        _pruning("lottery", "lottery", "pruning with retraining, on a small net"),
-        _pruning("pruning", "unstructured", "perplexity of SmolLM2 by sparsity"),
-        _pruning("structured", "structured", "perplexity with whole parts cut out"),
-        _pruning("structured_teacher", "structured", "the same of a small model"),
-        _pruning("refits", "refits", "what a refit is pulled to, by draw and share"),
-        _pruning("cofi", "coarse_fine", "masks learned to a size; halves retrained"),
-        Benchmark(
-            "minitron",
-            "lib.bench.pruning.minitron",
-            "a third of SmolLM2 cut by width and depth, and trained on",
-            "GPU",
-            "minitron",
-        ),
-        _pruning("retraining", "retraining", "neurons cut, refitted, and trained on"),
-        _precision(
-            "divergence", "divergence", "how many seeds diverge, by precision", "GPU"
-        ),
-        _precision(
-            "weights", "divergence", "weights in bf16, with or without masters", "CPU"
-        ),
-        _precision(
-            "fp8", "fp8", "FP8 products, and training by them, beside bf16", "GPU"
-        ),
-        Benchmark(
-            "tokens",
-            "lib.bench.tokens.table",
-            "tokens a second of whole models, in every format",
-            "GPU",
-            "tokens",
-        ),
-        Benchmark(
-            "decode",
-            "lib.bench.decode.table",
-            "tokens a second of the engine's graph, one text and many",
-            "GPU",
-            "decode",
-        ),
-        Benchmark(
-            "company",
-            "lib.bench.decode.company",
-            "the 4-bit product alone, and between ordinary kernels",
-            "GPU",
-            "company",
-        ),
-        Benchmark(
-            "qlora_step",
-            "lib.bench.qlora_step",
-            "a QLoRA step of a 7B shape beside peft and bitsandbytes",
-            "GPU",
-            "qlora_step",
-        ),
-        Benchmark(
-            "codebooks",
-            "lib.bench.codebooks",
-            "perplexity against bits: even grids, NormalFloat, FP4, k-means",
-            "CPU",
-            "codebooks",
-        ),
-        Benchmark(
-            "distillation",
-            "lib.bench.distilling.soft",
-            "students of a 6-gram: targets, temperatures, texts, ensembles",
-            "CPU",
-            "distillation",
-        ),
-        Benchmark(
-            "distillation_halves",
-            "lib.bench.distilling.halves",
-            "half of the course's teacher: DistilBERT's start and its losses",
-            "CPU",
-            "distillation_halves",
-        ),
-        Benchmark(
-            "distillation_halves_long",
-            "lib.bench.distilling.halves",
-            "the same with fifteen times the steps",
-            "GPU",
-            "distillation_halves_long",
-        ),
-        Benchmark(
-            "distillation_traces",
-            "lib.bench.distilling.traces",
-            "sums: the answer alone, rationales as a second task, traces",
-            "CPU",
-            "distillation_traces",
-        ),
-        Benchmark(
-            "distillation_loss",
-            "lib.bench.distilling.large_vocabulary",
-            "the loss of 128,256 tokens: time and memory beside Liger",
-            "GPU",
-            "distillation_loss",
-        ),
-        Benchmark(
-            "self_instruct",
-            "lib.bench.distilling.self_instruct",
-            "SmolLM2 writes exercises and answers; students of them, judged",
-            "GPU",
-            "self_instruct",
-        ),
-        Benchmark(
-            "policies",
-            "lib.bench.distilling.policies",
-            "word level, sequence level and on-policy from one start",
-            "GPU",
-            "policies",
-        ),
-        Benchmark(
-            "draft",
-            "lib.bench.drafts.course",
-            "what SmolLM2 accepts of the course's draft, and what passes cost",
-            "CPU",
-            "draft",
-        ),
-        Benchmark(
-            "gptq_speed",
-            "lib.bench.gptq_speed",
-            "GPTQ's time beside the column loop's, on SmolLM2's layers",
-            "CPU",
-            "gptq_speed",
-        ),
-        Benchmark(
-            "kv_cache",
-            "lib.bench.serving.kv_cache",
-            "perplexity against bits of the key-value cache, by channel and by token",
-            "CPU",
-            "kv_cache",
-        ),
-        Benchmark(
-            "engine_steps",
-            "lib.bench.serving.steps",
-            "seconds of the decoding engine's passes, on one thread",
-            "CPU",
-            "engine_steps",
-        ),
-        Benchmark(
-            "linear_perplexity",
-            "lib.bench.linear_perplexity",
-            "perplexity of round-to-nearest, and of int8 activations",
-            "CPU",
-            "linear_perplexity",
-        ),
-        Benchmark(
-            "codebook_starts",
-            "lib.bench.roundings.starts",
-            "k-means of rows at 4 bits, from quantiles and from even levels",
-            "CPU",
-            "codebook_starts",
-        ),
-        Benchmark(
-            "clipping",
-            "lib.bench.roundings.clipping",
-            "where clipping for the least squared error of weights hurts",
-            "CPU",
-            "clipping",
-        ),
-        Benchmark(
-            "salient",
-            "lib.bench.roundings.salient",
-            "which one per cent of the columns to keep, as in AWQ's first table",
-            "CPU",
-            "salient",
-        ),
-        Benchmark(
-            "sentences",
-            "lib.bench.roundings.sentences",
-            "what few bits sound like: a sentence a bit width",
-            "CPU",
-            "sentences",
-        ),
-        Benchmark(
-            "ptq_perplexity",
-            "lib.bench.ptq",
-            "perplexity against bits of every post-training method",
-            "CPU",
-            "ptq_perplexity",
-        ),
-        Benchmark(
-            "ptq_vectors",
-            "lib.bench.ptq",
-            "perplexity at 2, 3 and 4 bits: QuIP#, its parts, and GPTQ",
-            "CPU",
-            "ptq_vectors",
-        ),
-        Benchmark(
-            "ptq_best",
-            "lib.bench.ptq",
-            "the same of GPTQ's best settings, beside what they beat",
-            "CPU",
-            "ptq_best",
-        ),
-        Benchmark(
-            "answers",
-            "lib.bench.serving.answers",
-            "requests answered on a CPU: the engine beside transformers",
-            "CPU",
-            "answers",
-        ),
-        Benchmark(
-            "speculative",
-            "lib.bench.drafts.acceptance",
-            "tokens a target pass and acceptance of every draft, on three texts",
-            "CPU",
-            "speculative",
-        ),
-        Benchmark(
-            "speculative_power",
-            "lib.bench.drafts.power",
-            "which mistakes in speculative sampling a χ² test sees, and when",
-            "CPU",
-            "speculative_power",
-        ),
-        Benchmark(
-            "speculative_spans",
-            "lib.bench.drafts.spans",
-            "what a pass over several tokens costs a processor",
-            "CPU",
-            "speculative_spans",
-        ),
-        Benchmark(
-            "speculative_assisted",
-            "lib.bench.drafts.assisted",
-            "passes and processor seconds beside transformers' assisted generation",
-            "CPU",
-            "speculative_assisted",
-        ),
-        Benchmark(
-            "ladder",
-            "lib.bench.vectors.ladder",
-            "what each code leaves of N(0, 1) at 1 to 4 bits, beside D(R)",
-            "CPU",
-            "ladder",
-        ),
-        Benchmark(
-            "two_bits",
-            "lib.bench.vectors.two_bits",
-            "SmolLM2 at 2 bits: GPTQ, E8P, trellis, additive; tuned and not",
-            "CPU",
-            "two_bits",
-        ),
-        _rotations("rotations", "table", "perplexity in few bits, rotated or not"),
-        _rotations("rotations_learned", "learned", "rotations by SpinQuant's descent"),
-        _rotations("rotations_why", "why", "why rotated weights fail when rounded"),
-        _aware("data_free", "CPU", "a model in few bits, trained on text of its own"),
-        _aware("characters_aware", "CPU", "few bits trained, over seeds"),
-        _aware("binary", "CPU", "training curves of a binarized net"),
-        Benchmark(
-            "qlora",
-            "lib.bench.qlora",
-            "fine-tuning over BFloat16, FP4, NF4 and double quantization",
-            "CPU",
-            "qlora",
-        ),
-        Benchmark(
-            "qlora_long",
-            "lib.bench.qlora",
-            "the same over all of the text, many times: what it learns and forgets",
-            "GPU",
-            "qlora_long",
-        ),
-    )
+    name: Benchmark(name, f"lib.bench.{module}", summary, needs)
+    for needs, table in (("GPU", ON_GPU), ("CPU", ON_CPU))
+    for module, rows in table.items()
+    for name, summary in rows.items()
 }
 
 
