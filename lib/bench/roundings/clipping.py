@@ -11,19 +11,21 @@ Read in order: `far`, `choices`, `measure`, `main`.
 """
 
 import argparse
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lib.bench.record import Run, processor_name, record
+from lib.bench.record import Run
+from lib.bench.roundings.window import add_options, loss, recorded
 from lib.models.evaluate import EvaluationProtocol, window_losses
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
 from lib.progress import progress
 from lib.quant import fake_quantize, search_clip
+
+__all__ = ["add_options", "main", "measure"]
 
 KIND = {"bits": 4, "group": 64}
 BEYOND = 8  # standard deviations
@@ -72,23 +74,13 @@ def measure(protocol: EvaluationProtocol) -> dict[str, Any]:
             {
                 "clipped": name,
                 "groups": groups,
-                "perplexity": math.exp(nats.mean().item()),
-                "window_nats": nats.tolist(),
             }
+            | loss(nats)
         )
     total = sum(far(layer.weight).numel() for layer in layers.values())
     return {"groups": total, "rows": rows}
 
 
-def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """How much text."""
-    parser.add_argument("--tokens", type=int, default=512, help="of Hamlet")
-
-
-@torch.inference_mode()
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
-    protocol = EvaluationProtocol(tokens=options.tokens)
-    results = measure(protocol)
-    print(record(run, results, protocol=str(protocol), device=processor_name()).name)
-    return True
+    return recorded(run, options, measure)

@@ -11,14 +11,14 @@ Read in order: `kept_columns`, `measure`, `main`.
 """
 
 import argparse
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lib.bench.record import Run, processor_name, record
+from lib.bench.record import Run
+from lib.bench.roundings.window import add_options, loss, recorded
 from lib.data.text import calibration_windows
 from lib.models.evaluate import EvaluationProtocol, window_losses
 from lib.models.hooks import stream_inputs
@@ -27,6 +27,8 @@ from lib.models.walk import linear_layers, mapped_weights
 from lib.progress import progress
 from lib.quant import fake_quantize
 from lib.quant.hessian import Hessian
+
+__all__ = ["add_options", "main", "measure"]
 
 KIND = {"bits": 3, "group": 64}
 SHARE = 0.01
@@ -72,24 +74,11 @@ def measure(protocol: EvaluationProtocol) -> dict[str, Any]:
 
         with mapped_weights(model, rounded):
             nats = window_losses(model, windows)
-        loss = {
-            "perplexity": math.exp(nats.mean().item()),
-            "window_nats": nats.tolist(),
-        }
-        rows.append({"kept": kept} | loss)
+        rows.append({"kept": kept} | loss(nats))
     return {"share": SHARE, "rows": rows} | KIND
 
 
-def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """How much text."""
-    parser.add_argument("--tokens", type=int, default=512, help="of Hamlet")
-
-
-@torch.inference_mode()
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
-    protocol = EvaluationProtocol(tokens=options.tokens)
-    results = measure(protocol)
-    how = f"{protocol}; mean |x| from {WINDOWS} windows of 512 of the calibration plays"
-    print(record(run, results, protocol=how, device=processor_name()).name)
-    return True
+    how = f"; mean |x| from {WINDOWS} windows of 512 of the calibration plays"
+    return recorded(run, options, measure, how)

@@ -10,17 +10,19 @@ Read in order: `from_start`, `measure`, `main`.
 """
 
 import argparse
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lib.bench.record import Run, processor_name, record
+from lib.bench.record import Run
+from lib.bench.roundings.window import add_options, loss, recorded
 from lib.models.evaluate import EvaluationProtocol, window_losses
 from lib.models.load import load_model
 from lib.models.walk import linear_layers, mapped_weights
 from lib.quant.codebooks.codebook import lloyd, nearest, quantile_levels
+
+__all__ = ["add_options", "main", "measure"]
 
 LEVELS = 16
 
@@ -57,22 +59,12 @@ def measure(protocol: EvaluationProtocol) -> dict[str, Any]:
                 "start": start,
                 "bits_per_weight": 4 + books / sum(sizes.values()),
                 "error_over_variance": sum(errors) / len(errors),
-                "perplexity": math.exp(nats.mean().item()),
-                "window_nats": nats.tolist(),
             }
+            | loss(nats)
         )
     return {"rows": rows}
 
 
-def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """How much text."""
-    parser.add_argument("--tokens", type=int, default=512, help="of Hamlet")
-
-
-@torch.inference_mode()
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure on the processor, and record."""
-    protocol = EvaluationProtocol(tokens=options.tokens)
-    results = measure(protocol)
-    print(record(run, results, protocol=str(protocol), device=processor_name()).name)
-    return True
+    return recorded(run, options, measure)
