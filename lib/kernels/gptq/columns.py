@@ -12,9 +12,11 @@ code at a tie may fall to the other side, and E = Σ e² is the same to rounding
 are fresh min–max grids with fp16 scales; the order of columns is the caller's.
 
 Read in order: `gptq_reference`, the kernel in columns_triton.py, `launch`,
-`gptq_codes`.
+`block_after_block`, `gptq_codes`.
 Source: Frantar et al. 2022, arXiv:2210.17323.
 """
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Float32, UInt8
@@ -81,23 +83,40 @@ def launch(
     codes = left.new_empty(cols, rows, dtype=torch.uint8)
     scale = left.new_empty(cols // group, rows)
     zero = left.new_empty(cols // group, rows)
-    block = BLOCK // group * group
-    errors = left.new_empty(block, rows)
     grid = (triton.cdiv(rows, ROWS),)
-    for start in range(0, cols, block):
-        stop = min(start + block, cols)
+
+    def launch_block(start: int, stop: int, errors: Tensor) -> None:
         round_block[grid](
             left, factor, codes, scale, zero, errors, start, stop - start, rows, cols,
             GROUP=group,
             LEVELS=2**bits - 1 - symmetric,
             SYMMETRIC=symmetric,
-            WIDTH=power_above(block),
+            WIDTH=power_above(len(errors)),
             ROWS=ROWS,
             num_warps=4,
         )  # fmt: skip
+
+    block_after_block(left, factor, BLOCK // group * group, launch_block)
+    return codes, scale, zero
+
+
+def block_after_block(
+    left: Float32[Tensor, "cols rows"],
+    factor: Float32[Tensor, "cols cols"],
+    block: int,
+    launch_block: Callable[[int, int, Tensor], None],
+) -> None:
+    """W_rest -= E U_block,rest after every block, in place.
+
+    `launch_block(start, stop, errors)` rounds these columns, and writes their E into
+    `errors` (block, rows), of which the last block may need less.
+    """
+    errors = left.new_empty(block, left.shape[1])
+    for start in range(0, len(left), block):
+        stop = min(start + block, len(left))
+        launch_block(start, stop, errors)
         moved = factor[start:stop, stop:].T
         left[stop:].addmm_(moved, errors[: stop - start], alpha=-1)
-    return codes, scale, zero
 
 
 def gptq_codes(

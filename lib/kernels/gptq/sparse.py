@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lib.kernels.core.compiler import require_triton, triton
 from lib.kernels.core.tiles import power_above
-from lib.kernels.gptq.columns import BLOCK, ROWS
+from lib.kernels.gptq.columns import BLOCK, ROWS, block_after_block
 from lib.kernels.gptq.sparse_triton import prune_block
 from lib.prune.masks import Pattern, kept_per_row
 from lib.prune.sparsegpt import MaskedColumns, prepared
@@ -58,11 +58,9 @@ def launch(
     left, (cols, rows) = left.clone(), left.shape
     factor, kept = factor.contiguous(), left.new_zeros(cols, rows, dtype=torch.uint8)
     n, m = pattern if isinstance(pattern, tuple) else (0, 0)
-    block = BLOCK // m * m if m else width
-    errors, pivots = left.new_empty(block, rows), factor.diagonal()[:, None]
-    grid = (triton.cdiv(rows, ROWS),)
-    for start in range(0, cols, block):
-        stop = min(start + block, cols)
+    pivots, grid = factor.diagonal()[:, None], (triton.cdiv(rows, ROWS),)
+
+    def launch_block(start: int, stop: int, errors: Tensor) -> None:
         if not m:
             score = (left[start:stop] / pivots[start:stop]).abs().T
             best = kept_per_row(score.reshape(1, -1), pattern)
@@ -71,12 +69,13 @@ def launch(
             left, factor, kept, errors, start, stop - start, rows, cols,
             N=n,
             M=m,
-            WIDTH=power_above(block),
+            WIDTH=power_above(len(errors)),
             ROWS=ROWS,
             num_warps=4,
         )  # fmt: skip
-        moved = factor[start:stop, stop:].T
-        left[stop:].addmm_(moved, errors[: stop - start], alpha=-1)
+
+    block = BLOCK // m * m if m else width
+    block_after_block(left, factor, block, launch_block)
     return left, kept
 
 
