@@ -19,10 +19,9 @@ from functools import partial
 import torch
 
 from lib.bench.kernels.int4 import BASELINES, TOLERANCE, random_int4
-from lib.bench.kernels.rows import Row, in_company, line, measured, missing, tabulated
-from lib.bench.kernels.table import size
-from lib.bench.record import Run, record
-from lib.bench.timing import bandwidth
+from lib.bench.kernels.rows import Row, in_company, measured
+from lib.bench.kernels.table import size, tabulate
+from lib.bench.record import Run
 from lib.kernels.int4 import int4_product, int4_reference, int4_tile
 
 TOKENS = (1, 4, 16)
@@ -64,12 +63,4 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
 
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure, print and record each row; whether all of them worked."""
-    results, rows = {"bandwidth_bytes_per_us": bandwidth()}, []
-    how = PROTOCOL if torch.cuda.is_available() else "on a CPU, by the clock: no claims"
-    for row in measure(options.sizes, options.tokens):
-        rows.append(row)
-        print(line(row), flush=True)
-        results["rows"] = tabulated(rows)
-        path = record(run, results, protocol=how)
-    print(missing(rows), f"written: {path.name}", sep="\n", flush=True)
-    return all(row.error is None for row in rows)
+    return tabulate(run, measure(options.sizes, options.tokens), PROTOCOL)

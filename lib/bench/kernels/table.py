@@ -16,6 +16,7 @@ Commit that table before measuring: a run is refused where it differs from the c
 
 import argparse
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 import torch
@@ -52,12 +53,17 @@ def size(text: str) -> tuple[int, int]:
 
 def main(run: Run, name: str, options: argparse.Namespace) -> bool:
     """Measure one operation, print and record each row; whether all of them worked."""
+    print(f"{name}: microseconds", flush=True)
+    return tabulate(run, _module(name).measure(*_cases(name, options)))
+
+
+def tabulate(run: Run, measured: Iterable[Row], protocol: str = PROTOCOL) -> bool:
+    """Print and record each row as it is there; whether all of them worked."""
     results = {"bandwidth_bytes_per_us": bandwidth()}
     gpu = torch.cuda.is_available()
-    how = PROTOCOL if gpu else "on a CPU, by the clock: no claims"
+    how = protocol if gpu else "on a CPU, by the clock: no claims"
     rows: list[Row] = []
-    print(f"{name}: microseconds", flush=True)
-    for row in _module(name).measure(*_cases(name, options)):
+    for row in measured:
         rows.append(row)
         print(line(row), flush=True)
         results["rows"] = tabulated(rows)
